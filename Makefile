@@ -1,0 +1,67 @@
+# Everything below needs only Python >= 3.11, make and a C library.
+#   make up      set up and run the main job: engines, gateway, tour
+#   make test    set up and pass the tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help up test test-distill check format lock build weights clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tutelage needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "[setup] making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/.local: pyproject.toml $(LOCK) | $(VENV)/bin/python
+	@echo "[setup] installing the gateway and the embedded engine (about 350 MB on disk)"
+	@$(PIP) install --quiet --constraint $(LOCK) --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local
+	@echo "[setup] installing the test tools"
+	@$(PIP) install --quiet --constraint $(LOCK) --editable '.[local,dev]'
+	@touch $@
+
+$(VENV)/.distill: $(VENV)/.dev
+	@echo "[setup] installing torch and the training set (1.5 GB and more)"
+	@$(PIP) install --quiet --constraint $(LOCK) --editable '.[local,dev,distill]'
+	@touch $@
+
+up: $(VENV)/.local  ## engines + gateway + tour on this machine; then serves until Ctrl-C
+	@$(BIN)/tutelage up $(ARGS)
+
+test: $(VENV)/.dev  ## every test that needs no torch, on the real embedded engine too
+	@$(BIN)/python -m serving.prepare
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-distill: $(VENV)/.distill  ## the tests of the training recipe (installs torch)
+	@$(BIN)/python -m pytest -m training --timeout 600 $(ARGS)
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev  ## rewrite the code to the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.dev  ## resolve constraints.txt anew
+	@$(BIN)/python tests/lock.py --write
+
+build: $(VENV)/.dev  ## the wheel and the source archive, into dist/
+	@$(BIN)/python -m build --quiet
+
+weights: $(VENV)/.distill  ## retrain the shipped teacher adapter and student (hours on two cores)
+	@$(BIN)/python -m distill.triage all --out build/triage $(ARGS)
+
+clean:  ## remove what was made here (not TUTELAGE_HOME)
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

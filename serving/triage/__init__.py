@@ -1,0 +1,1 @@
+"""The embedded default: feedback triage, and the adapter and student that ship for it."""
