@@ -1,0 +1,50 @@
+"""Spec to command line: what is executed for an engine, and in which environment."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.spec import EngineSpec
+
+MOST_USEFUL_THREADS = 8
+"""Small models stop gaining here: a token is a few megabytes of weights, then a barrier."""
+
+CPU_QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Ready for exec."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+def engine_command(spec: EngineSpec, *, env: Mapping[str, str], cores: int) -> Command:
+    """The child process of `spec`; its threads settled, so that a log shows what ran."""
+    threads = spec.threads or min(cores, MOST_USEFUL_THREADS)
+    settled = spec.model_copy(update={"threads": threads})
+    return Command(
+        argv=(
+            *(sys.executable, "-P", "-m", "serving.llamacpp"),
+            *("--spec", settled.model_dump_json()),
+        ),
+        env={**env, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+    )
+
+
+def usable_cores(quota_file: Path = CPU_QUOTA_FILE) -> int:
+    """Cores this process may really use: its affinity, cut by the container's CPU quota."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = quota_file.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return cores
+    if quota == "max":
+        return cores
+    return max(1, min(cores, int(quota) // int(period)))
