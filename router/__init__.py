@@ -1,0 +1,36 @@
+"""The science: what to trust, whom to ask, what a difference is. Pure functions of values.
+
+No sockets, no event loop, no files, no clock: all of that is handed in, so the classes that rule
+on live traffic are the classes that are replayed on traces.
+
+The map
+    signals     which tokens decide, and the numbers read off their logprobs
+    gate        holds the first tokens of a student's answer, then rules once
+    policy      who may answer a request: the route's mode and the client's pin -> a plan
+    trace       the record of one request and the judgements that point to it
+    sampling    which requests are shadowed: the same answer on every replica
+    divergence  two answers -> do they agree, and where do they part
+    deferral    coverage and accuracy of every threshold, on labelled answers
+    fidelity    the share of agreeing pairs, with its interval
+    cost        what an answer cost, and what it saved
+
+Glossary: one word for one thing, here and in every other package.
+    student         the small model that is tried first
+    teacher         the larger model that is asked where the student cannot be trusted
+    release         a student together with its calibration and thresholds
+    signal          a number read off token logprobs
+    confidence      probability, in [0, 1], that the teacher would agree with the student
+    threshold       the lowest confidence that commits, in (0, 1]
+    window          the tokens held before the gate rules
+    deciding token  a token that carries (part of) the answer, not the template around it
+    verdict         wait, commit or escalate
+    deferral        a request that the student did not finish
+    fallback        the teacher serving a deferral
+    shadow          an off-path call to the model that did not serve
+    propensity      the probability with which a request was shadowed, in (0, 1]
+    divergence      a compared pair of answers
+    fidelity        the share of pairs that agree
+    coverage        the share of requests served by the student
+    trace           the record of one request: one exchange and its judgements
+    route           the name that clients put in `model`; it has one student and one teacher
+"""

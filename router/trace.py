@@ -1,0 +1,186 @@
+"""The record of one request, and the judgements that point to it later.
+
+JSON, one object a record. A field that is added has a default and keeps the schema number; a
+change that old readers would misread raises it, and they refuse. JSON that came from a client or a
+model is kept as its bytes (`msgspec.Raw`); where there is none the field is `UNSET`, not None,
+because msgspec cannot decode `Raw | None`.
+"""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+SCHEMA = 1
+
+
+class UnreadableTraceError(ValueError):
+    """The bytes are not a record this version can read; the message says why."""
+
+
+class ServedBy(StrEnum):
+    """Whose words the client read."""
+
+    STUDENT = "student"
+    TEACHER = "teacher"
+    BOTH = "both"
+
+
+class Reason(StrEnum):
+    """Why that model served: the value of `x-tutelage-reason`."""
+
+    CONFIDENT = "confident"
+    LOW_CONFIDENCE = "low_confidence"
+    PINNED = "pinned"
+    ROUTE_MODE = "route_mode"  # the route's mode names one model
+    STUDENT_ERROR = "student_error"
+    STUDENT_TIMEOUT = "student_timeout"
+    NO_SIGNAL = "no_signal"  # the student sent no logprobs
+    TEACHER_UNAVAILABLE = "teacher_unavailable"  # the student's answer, for want of a teacher
+
+
+class Outcome(StrEnum):
+    """How the exchange ended for the client."""
+
+    SERVED = "served"
+    CLIENT_LEFT = "client_left"
+    FAILED = "failed"  # an error instead of an answer
+    CUT = "cut"  # an error after the first byte
+
+
+class Judge(StrEnum):
+    """Who compared two answers."""
+
+    SHADOW = "shadow"  # off the path, on a sample
+    FALLBACK = "fallback"  # both answers were there, since the student deferred
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens, as the upstream counted them; the cached ones are among the prompt's."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one upstream said. Times run from the start of its call.
+
+    complete: False if it was hung up on (at the window, by the client) or was cut.
+    tool_calls: the JSON array as the model sent it.
+    """
+
+    upstream: str
+    model: str
+    text: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    first_token_s: float | None = None
+    total_s: float | None = None
+    status: int | None = None
+    error: str | None = None
+    tool_calls: Raw | UnsetType = UNSET
+    complete: bool = True
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_field="kind"):
+    """One request and what became of it.
+
+    ts: unix seconds of its arrival. total_s: arrival to the last byte.
+    served_by, reason: None if nobody served, which is an error.
+    propensity: the probability with which it was chosen for a shadow, whether it was or not;
+    None if it could not have been (pinned, say).
+    """
+
+    schema: int = SCHEMA
+    trace_id: str
+    ts: float
+    route: str
+    caller: str | None = None
+    release: str | None = None
+    stream: bool
+    request: Raw | UnsetType = UNSET
+    mode: str
+    pinned: bool
+    served_by: ServedBy | None = None
+    reason: Reason | None = None
+    confidence: float | None = None
+    threshold: float | None = None
+    tokens_seen: int | None = None
+    propensity: float | None = None
+    student: ModelAnswer | None = None
+    teacher: ModelAnswer | None = None
+    status: int
+    outcome: Outcome
+    cost_usd: float | None = None
+    saved_usd: float | None = None
+    total_s: float
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag="judgement", tag_field="kind"):
+    """A comparison of the two answers to one request.
+
+    agreement: in [0, 1]. detail: where they part. propensity: in (0, 1], 1 if every request of its
+    kind is judged. ts: unix seconds of the judgement.
+    """
+
+    schema: int = SCHEMA
+    trace_id: str
+    by: Judge
+    comparator: str
+    agreement: float
+    detail: str
+    propensity: float
+    ts: float
+
+
+_encoder = msgspec.json.Encoder()
+_exchanges = msgspec.json.Decoder(Exchange)
+_judgements = msgspec.json.Decoder(Judgement)
+
+
+def encode(record: Exchange | Judgement) -> bytes:
+    """One line of JSON. Raises UnicodeEncodeError for text with lone surrogates."""
+    return _encoder.encode(record)
+
+
+def decode_exchange(line: bytes) -> Exchange:
+    """The exchange that `encode` wrote. Raises UnreadableTraceError."""
+    try:
+        exchange = _exchanges.decode(line)
+    except msgspec.DecodeError as error:
+        raise UnreadableTraceError(f"not an exchange of schema {SCHEMA}: {error}") from error
+    _check_schema(exchange.schema)
+    return exchange
+
+
+def decode_judgement(line: bytes) -> Judgement:
+    """The judgement that `encode` wrote. Raises UnreadableTraceError."""
+    try:
+        judgement = _judgements.decode(line)
+    except msgspec.DecodeError as error:
+        raise UnreadableTraceError(f"not a judgement of schema {SCHEMA}: {error}") from error
+    _check_schema(judgement.schema)
+    return judgement
+
+
+def new_trace_id(now_s: float, random: bytes) -> str:
+    """A UUIDv7 (RFC 9562): it sorts by time, to the millisecond. `random` is 10 random bytes."""
+    if len(random) != _RANDOM_BYTES:
+        raise ValueError(f"random must be {_RANDOM_BYTES} bytes, got {len(random)}")
+    noise = int.from_bytes(random)
+    number = (int(now_s * 1000) & (1 << 48) - 1) << 80
+    number |= 0x7 << 76 | (noise >> 62 & 0xFFF) << 64
+    number |= 0b10 << 62 | noise & (1 << 62) - 1
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+_RANDOM_BYTES = 10
+
+
+def _check_schema(schema: int) -> None:
+    if schema > SCHEMA:
+        raise UnreadableTraceError(
+            f"schema {schema} is newer than {SCHEMA}, the newest that this version reads: upgrade"
+        )
