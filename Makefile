@@ -55,7 +55,7 @@ format: $(VENV)/.dev  ## rewrite the code to the house format
 	@$(BIN)/ruff check --fix .
 
 lock: $(VENV)/.dev  ## resolve constraints.txt anew
-	@$(BIN)/python tests/lock.py --write
+	@$(BIN)/python tests/lock.py --write $(ARGS)
 
 build: $(VENV)/.dev  ## the wheel and the source archive, into dist/
 	@$(BIN)/python -m build --quiet

@@ -22,7 +22,7 @@ MAX_MODEL_LEN = 8192
 encode = msgspec.json.encode
 
 
-class Refused(Exception):  # noqa: N818  the engine refuses; nothing in it went wrong
+class Refused(Exception):
     """A request that vLLM answers with an error; renders as its error body."""
 
     def __init__(self, status: int, kind: str, param: str | None, message: str) -> None:

@@ -1,0 +1,66 @@
+"""Hygiene of every test: a home of its own, loopback only, no test that silently does not run."""
+
+import os
+import sys
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+
+
+class Outside(AssertionError):
+    """A test tried to reach past this machine."""
+
+
+_attempts: list[str] = []
+
+
+def _is_local(host: object) -> bool:
+    if host in {None, "", b"", "localhost", b"localhost"}:
+        return True
+    try:
+        return ip_address(host.decode() if isinstance(host, bytes) else str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse connections and name lookups past loopback: an audit hook sees every library's."""
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None  # a path is a Unix socket
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if not _is_local(host):
+        _attempts.append(f"{event} {host!r}")
+        raise Outside(_attempts[-1])
+
+
+sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> Iterator[None]:
+    """Fail the test even where the code under test swallowed the refusal."""
+    _attempts.clear()
+    yield
+    assert not _attempts, f"reached past loopback: {_attempts}"
+
+
+@pytest.fixture(autouse=True)
+def _home_of_its_own(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only engine tests see the user's models and state."""
+    if request.node.get_closest_marker("engine") is None:
+        home = tmp_path_factory.mktemp("home")
+        monkeypatch.setenv("TUTELAGE_HOME", os.fspath(home))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
