@@ -1,0 +1,134 @@
+"""The composition root: the only place where concrete things are made."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from pydantic import SecretStr
+from starlette.exceptions import HTTPException
+
+from gateway import config
+from gateway.admission import Admission
+from gateway.background import Background
+from gateway.clock import Clock, SystemClock
+from gateway.errors import GatewayError, NoSuchPath, openai_body
+from gateway.health import Health
+from gateway.judging import Judging
+from gateway.metrics import Metrics
+from gateway.openapi import describe_hot_routes
+from gateway.route import Route, RouteTable
+from gateway.routes import mount
+from gateway.services import Services
+from gateway.shadow import Shadow
+from gateway.tap import Tap
+from gateway.traces.store import TraceWriter
+from gateway.transport import AiohttpTransport
+from gateway.upstream import Replica, Upstream
+from router.cost import Price
+
+
+@asynccontextmanager
+async def open_services(
+    settings: config.Settings,
+    traces: TraceWriter,
+    *,
+    metrics: Metrics,
+    secrets: Mapping[str, SecretStr],
+    clock: Clock | None = None,
+) -> AsyncIterator[Services]:
+    """Everything a request needs. On the way out: shadow work is waited for, then connections
+    close. `traces` stays open: it belongs to the caller.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        upstreams = {
+            name: _upstream(name, section, secrets.get(name))
+            for name, section in settings.upstreams.items()
+        }
+        for upstream in upstreams.values():
+            stack.push_async_callback(upstream.transport.aclose)
+            metrics.watch_in_flight(upstream.name, partial(_in_flight, upstream))
+        background = Background()
+        stack.push_async_callback(background.drain, settings.server.drain_s)
+        routes = RouteTable([_route(name, upstreams, settings) for name in settings.routes])
+        judging = Judging(traces, metrics, clock)
+        shadow = Shadow(background=background, judging=judging, metrics=metrics, clock=clock)
+        yield Services(
+            routes=routes,
+            admission=Admission(settings.server.max_in_flight),
+            tap=Tap(traces, metrics, shadow, judging),
+            metrics=metrics,
+            health=Health(routes, upstreams, clock),
+            background=background,
+            clock=clock,
+            max_body_bytes=settings.server.max_body_bytes,
+        )
+
+
+def make_app(on: Services) -> FastAPI:
+    app = FastAPI(title="tutelage", version=version("tutelage"), docs_url=None, redoc_url=None)
+    app.add_exception_handler(GatewayError, _openai_error)
+    app.add_exception_handler(HTTPException, _openai_error)
+    mount(app, on)
+    describe_hot_routes(app)
+    return app
+
+
+def _upstream(name: str, section: config.Upstream, key: SecretStr | None) -> Upstream:
+    headers = {"content-type": "application/json"}
+    if key is not None:
+        headers["authorization"] = f"Bearer {key.get_secret_value()}"
+    return Upstream(
+        name=name,
+        model=section.model,
+        replicas=tuple(Replica(url) for url in section.replicas),
+        timeouts=section.timeouts,
+        retries=section.retries,
+        transport=AiohttpTransport(
+            connect_s=section.timeouts.connect_s, max_connections=section.max_in_flight
+        ),
+        headers=headers,
+    )
+
+
+def _in_flight(upstream: Upstream) -> float:
+    return upstream.in_flight
+
+
+def _route(name: str, upstreams: Mapping[str, Upstream], settings: config.Settings) -> Route:
+    section = settings.routes[name]
+    student, teacher = settings.upstreams[section.student], settings.upstreams[section.teacher]
+    return Route(
+        name=name,
+        mode=section.mode,
+        student=upstreams[section.student],
+        teacher=upstreams[section.teacher],
+        student_price=_price(student.price),
+        teacher_price=_price(teacher.price),
+        signal=section.gate.signal,
+        threshold=section.gate.threshold,
+        window_tokens=section.gate.window_tokens,
+        label=section.label,
+        comparators=section.compare,
+        shadow_rate=section.shadow.rate,
+        shadow_max_in_flight=section.shadow.max_in_flight,
+    )
+
+
+def _price(section: config.Price) -> Price:
+    return Price(section.input_usd_per_mtok, section.output_usd_per_mtok)
+
+
+async def _openai_error(_: Request, error: Exception) -> Response:
+    """Errors of the cold routes; the hot ones render their own."""
+    match error:
+        case GatewayError():
+            found = error
+        case HTTPException():
+            found = NoSuchPath(error.status_code, str(error.detail))
+        case _:
+            raise error
+    return Response(openai_body(found), found.status, media_type="application/json")

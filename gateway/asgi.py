@@ -1,0 +1,111 @@
+"""One HTTP exchange over raw ASGI: the body in, a whole answer or a stream out, the hang-up seen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from gateway.errors import BadRequest, ClientLeft, TooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+_JSON = (b"content-type", b"application/json")
+_STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
+
+
+class Http:
+    """A request and the way to answer it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._max_body_bytes = max_body_bytes
+        self.started = False
+        self.finished = False
+
+    async def body(self) -> bytes:
+        """Raises TooLarge, or ClientLeft when the connection ends within the body."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._max_body_bytes:
+                raise TooLarge(self._max_body_bytes)
+            parts.append(part)
+            if not message.get("more_body", False):
+                break
+        if not size:
+            raise BadRequest("", "the body is empty; send a JSON object")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def reply(self, status: int, body: bytes, headers: Headers = ()) -> None:
+        """Send a whole JSON answer."""
+        length = (b"content-length", str(len(body)).encode())
+        await self._start(status, [_JSON, length, *headers])
+        self.finished = True
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def stream(self, events: AsyncIterator[bytes], headers: Headers = ()) -> None:
+        """Send server-sent events as they come."""
+        await self._start(200, [*_STREAM, *headers])
+        async for event in events:
+            await self._send({"type": "http.response.body", "body": event, "more_body": True})
+        self.finished = True
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def hung_up(self) -> bool:
+        """Wait for the end of the connection's use; True: the client left before the answer's end."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        return not self.finished
+
+    def cancelled_by_hang_up(self) -> "HangUp":
+        return HangUp(self)
+
+
+class HangUp:
+    """While it lasts, a client that leaves cancels the current task: `async with`.
+
+    Turns that cancellation into ClientLeft and lets every other one through, as
+    `asyncio.timeout` does with its own. Enter it only after the body was read.
+    """
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self._left = False
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in a task
+        self._task = task
+        # Not a background task: it ends with this block, whatever happens.
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+        return self
+
+    async def _watch(self) -> None:
+        if await self._http.hung_up():
+            self._left = True
+            self._task.cancel()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._watcher.cancel()
+        if self._left and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise ClientLeft from error

@@ -1,0 +1,103 @@
+"""The gateway's subcommands. Imports wait for the command that needs them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+Runner = Callable[[argparse.Namespace], int]
+
+_DEFAULT_URL = "http://127.0.0.1:8080/v1"
+
+
+def gateway(parser: argparse.ArgumentParser) -> Runner:
+    """Run the gateway alone, in front of engines that run elsewhere."""
+    _add_config(parser)
+    parser.add_argument("--host", help="instead of server.host")
+    parser.add_argument("--port", type=int, help="instead of server.port; 0 picks a free one")
+    parser.add_argument("--check", action="store_true", help="validate the config and exit")
+
+    def run(arguments: argparse.Namespace) -> int:
+        from gateway import config
+        from gateway.server import PortTaken, listen
+        from gateway.server import run as serve
+        from gateway.traces import StoreError, default_store
+
+        try:
+            settings = config.load(arguments.config)
+            settings = config.override(settings, host=arguments.host, port=arguments.port)
+            config.secrets(settings)
+            if arguments.check:
+                routes = ", ".join(settings.routes)
+                print(f"{arguments.config}: good: routes {routes}")
+                return 0
+            listener = listen(settings.server)
+            host, port = listener.getsockname()[:2]
+            print(f"tutelage gateway on http://{host}:{port}/v1", flush=True)
+            serve(settings, listener, store=settings.traces.store or default_store())
+        except (config.ConfigError, PortTaken, StoreError) as error:
+            print(error, file=sys.stderr)
+            return 2
+        return 0
+
+    return run
+
+
+def doctor(parser: argparse.ArgumentParser) -> Runner:
+    """Probe every upstream of a config: is it there, does it have the model, does it give logprobs."""
+    _add_config(parser)
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+    def run(arguments: argparse.Namespace) -> int:
+        from gateway import config
+        from gateway.doctor import examine, report
+
+        try:
+            settings = config.load(arguments.config)
+            secrets = config.secrets(settings)
+        except config.ConfigError as error:
+            print(error, file=sys.stderr)
+            return 2
+        return report(examine(settings, secrets), settings, as_json=arguments.json)
+
+    return run
+
+
+def ask(parser: argparse.ArgumentParser) -> Runner:
+    """Ask one question through the gateway, streamed; then who answered, and why."""
+    parser.add_argument("question", nargs="?", help="read from standard input when left out")
+    parser.add_argument("--model", help="a route, or a pin such as triage:teacher; default: the first")
+    parser.add_argument("--system", help="a system message to go before it")
+    parser.add_argument(
+        "--url",
+        default=os.environ.get("TUTELAGE_URL", _DEFAULT_URL),
+        help=f"the gateway (TUTELAGE_URL; default {_DEFAULT_URL})",
+    )
+
+    def run(arguments: argparse.Namespace) -> int:
+        from gateway.ask import ask as put
+
+        question = arguments.question or sys.stdin.read().strip()
+        if not question:
+            print("there is no question: give one, or pipe it in", file=sys.stderr)
+            return 2
+        return put(question, url=arguments.url, model=arguments.model, system=arguments.system)
+
+    return run
+
+
+def traces(parser: argparse.ArgumentParser) -> Runner:
+    """Read the traces: ls, show, stats."""
+    from gateway.traces.commands import traces as configure
+
+    return configure(parser)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path(os.environ.get("TUTELAGE_CONFIG", "tutelage.toml")),
+        help="the TOML file (TUTELAGE_CONFIG; default ./tutelage.toml)",
+    )

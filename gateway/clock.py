@@ -1,0 +1,17 @@
+"""The clock that is handed in wherever time is read, so that tests own it."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def unix_s(self) -> float: ...
+    def monotonic_s(self) -> float: ...
+
+
+class SystemClock:
+    def unix_s(self) -> float:
+        return time.time_ns() / 1e9
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()

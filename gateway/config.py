@@ -1,0 +1,219 @@
+"""Settings: read once, checked whole, then frozen. Unknown keys are refused.
+
+One TOML file. `[engines.*]` belongs to the `serving` package, which checks it; here it is only
+let through.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from router.divergence import Comparator
+from router.gate import Signal
+from router.policy import Mode
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names file, key, value and fix."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(_Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    max_in_flight: Annotated[int, Field(ge=1)] = 1024
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    drain_s: PositiveSeconds = 30.0
+
+    @field_validator("host")
+    @classmethod
+    def _loopback_only(cls, host: str) -> str:
+        if host not in _LOOPBACK:
+            raise ValueError(
+                "callers are not authenticated, so only a loopback host is safe "
+                "(127.0.0.1, ::1, localhost); put an authenticating proxy in front"
+            )
+        return host
+
+
+class EnvSecret(_Section):
+    """A secret is named, never written down: `{ env = "NAME" }`."""
+
+    env: str
+
+    def read(self, environ: Mapping[str, str]) -> SecretStr:
+        if not (value := environ.get(self.env)):
+            raise ConfigError(f"the environment variable {self.env} is not set")
+        return SecretStr(value)
+
+
+class Price(_Section):
+    input_usd_per_mtok: Annotated[float, Field(ge=0)] = 0.0
+    output_usd_per_mtok: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Timeouts(_Section):
+    """Seconds. `first_token_s` runs until the first byte of the answer's body."""
+
+    connect_s: PositiveSeconds = 2.0
+    first_token_s: PositiveSeconds = 30.0
+    idle_s: PositiveSeconds = 15.0
+    total_s: PositiveSeconds = 300.0
+
+
+def _http_base(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r} must start with http:// or https:// (and usually ends in /v1)")
+    return url.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_http_base)]
+
+
+class Upstream(_Section):
+    """`base_url` may be a list: replicas of the same model."""
+
+    base_url: BaseUrl | Annotated[tuple[BaseUrl, ...], Field(min_length=1)]
+    model: str
+    price: Price = Price()
+    timeouts: Timeouts = Timeouts()
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    max_in_flight: Annotated[int, Field(ge=1)] = 256
+    api_key: EnvSecret | None = None
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
+
+
+class Gate(_Section):
+    signal: Signal = Signal.MEAN_PROBABILITY
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
+    window_tokens: Annotated[int, Field(ge=1, le=4096)] = 24
+
+
+class Shadow(_Section):
+    """A share of traffic is also answered by the model that did not serve it, off the path."""
+
+    rate: Share = 0.0
+    max_in_flight: Annotated[int, Field(ge=1)] = 4
+
+
+class Route(_Section):
+    """What clients put in `model`. `label` is the JSON field whose value is the decision."""
+
+    mode: Mode = Mode.CASCADE
+    student: str
+    teacher: str
+    label: str | None = None
+    gate: Gate = Gate()
+    fallback: Literal["regenerate"] = "regenerate"
+    shadow: Shadow = Shadow()
+    compare: Annotated[tuple[Comparator, ...], Field(min_length=1)] = (Comparator.NORMALISED,)
+
+
+class Traces(_Section):
+    store: str | None = None
+    content: Literal["full", "none"] = "full"
+    retention_days: Annotated[float, Field(gt=0)] = 30.0
+
+    @field_validator("store")
+    @classmethod
+    def _known_scheme(cls, store: str | None) -> str | None:
+        if store is not None and not store.startswith("sqlite:///"):
+            raise ValueError(f"{store!r} is not a store we know; use sqlite:///path/to/traces.db")
+        return store
+
+
+class Settings(_Section):
+    server: Server = Server()
+    upstreams: Annotated[Mapping[str, Upstream], Field(min_length=1)]
+    routes: Annotated[Mapping[str, Route], Field(min_length=1)]
+    traces: Traces = Traces()
+    engines: Mapping[str, object] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        for name, route in self.routes.items():
+            if ":" in name:
+                raise ValueError(
+                    f"routes.{name}: a route's name has no ':' (it marks a pin, as in support:teacher)"
+                )
+            for role in ("student", "teacher"):
+                if (upstream := getattr(route, role)) not in self.upstreams:
+                    raise ValueError(
+                        f"routes.{name}.{role} = {upstream!r} is not under [upstreams]; "
+                        f"known: {', '.join(sorted(self.upstreams))}"
+                    )
+        return self
+
+
+def load(path: Path) -> Settings:
+    """Read and check a TOML file. Raises ConfigError with one line per problem."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(path, error))) from error
+
+
+def override(settings: Settings, *, host: str | None, port: int | None) -> Settings:
+    """What the command line says instead of the file; checked as the file is."""
+    wished = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
+    try:
+        server = Server.model_validate({**settings.server.model_dump(), **wished})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(Path("command line"), error))) from error
+    return settings.model_copy(update={"server": server})
+
+
+def secrets(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, SecretStr]:
+    """The API key of each upstream that names one. Raises ConfigError for a variable not set."""
+    environ = os.environ if environ is None else environ
+    found = {}
+    for name, upstream in settings.upstreams.items():
+        if upstream.api_key is not None:
+            try:
+                found[name] = upstream.api_key.read(environ)
+            except ConfigError as error:
+                raise ConfigError(f"upstreams.{name}.api_key: {error}") from error
+    return found
+
+
+def _explain(path: Path, error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{path}: {key}: unknown key; remove it or mend its spelling")
+            continue
+        message = problem["msg"].removeprefix("Value error, ")
+        got = "" if problem["type"] in {"missing", "value_error"} else f" (got {problem['input']!r})"
+        lines.append(f"{path}: {key + ': ' if key else ''}{message}{got}")
+    return lines

@@ -1,0 +1,82 @@
+"""The endpoints behind the URL table: the raw ASGI ones and the cold ones."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+
+from gateway.asgi import Http, Receive, Scope, Send
+from gateway.errors import UnknownModel
+from gateway.journey import chat
+from gateway.services import Services
+
+
+class ChatEndpoint:
+    """`POST /v1/chat/completions` as a raw ASGI application: no request or response objects."""
+
+    def __init__(self, on: Services) -> None:
+        self._on = on
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = Http(scope, receive, send, max_body_bytes=self._on.max_body_bytes)
+        await chat(http, self._on)
+
+
+class Model(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["tutelage"] = "tutelage"
+
+
+class Models(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Alive(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """`upstreams`: `up`, or what is wrong with it, by name."""
+
+    ready: bool
+    upstreams: dict[str, str]
+
+
+def cold_routes(on: Services) -> APIRouter:
+    cold = APIRouter()
+    created = int(on.clock.unix_s())
+
+    @cold.get("/v1/models", tags=["openai"])
+    async def models() -> Models:
+        """The routes, and their pins (`route:student`, `route:teacher`)."""
+        return Models(data=[Model(id=name, created=created) for name in on.routes.models])
+
+    @cold.get("/v1/models/{model}", tags=["openai"])
+    async def model(model: str) -> Model:
+        """One route or pin."""
+        if model not in on.routes.models:
+            raise UnknownModel(model, on.routes.models)
+        return Model(id=model, created=created)
+
+    @cold.get("/healthz", tags=["operations"])
+    async def healthz() -> Alive:
+        """The process is alive."""
+        return Alive()
+
+    @cold.get("/readyz", tags=["operations"], responses={503: {"model": Readiness}})
+    async def readyz(response: Response) -> Readiness:
+        """Every route can be served by its student or its teacher."""
+        ready, upstreams = await on.health.readiness()
+        response.status_code = 200 if ready else 503
+        return Readiness(ready=ready, upstreams=upstreams)
+
+    @cold.get("/metrics", tags=["operations"], response_class=Response)
+    def metrics() -> Response:
+        """The Prometheus text format; rendered in a thread, away from the event loop."""
+        return Response(on.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    return cold

@@ -1,0 +1,122 @@
+"""Every error a client can be told about, and how it reads in OpenAI's shape.
+
+GatewayError
+├── BadRequest             400  the client can fix it; names the field
+├── UnknownModel           404
+├── NoSuchPath        404, 405  no such URL, or not with this method
+├── TooLarge               413
+├── Overloaded             429  try later; carries retry_after_s
+├── UpstreamRejected       4xx  (400, 413, 422, 429) the engine refused the request itself: its words, our shape
+└── UpstreamFailed         502  an engine failed before the first byte
+    ├── UpstreamTimedOut   504
+    └── UpstreamCut        502  the engine's answer ended before its end
+ClientLeft                      nobody is listening any more; never rendered
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class GatewayError(Exception):
+    """Base of every error raised on purpose; anything else is a bug and a 500."""
+
+    status: int = 500
+    type: ClassVar[str] = "server_error"
+    code: str = "internal_error"
+    param: str | None = None
+    retry_after_s: float | None = None
+
+
+class BadRequest(GatewayError):
+    """`field` names what to mend; `problem` says what is wrong with it and what would do."""
+
+    status, type, code = 400, "invalid_request_error", "invalid_request"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"`{field}`: {problem}" if field else problem)
+        self.param = field or None
+
+
+class UnknownModel(GatewayError):
+    status, type, code, param = 404, "invalid_request_error", "model_not_found", "model"
+
+    def __init__(self, model: str, known: list[str]) -> None:
+        super().__init__(f"the model `{model}` does not exist here; known: {', '.join(known)}")
+
+
+class NoSuchPath(GatewayError):
+    type, code = "invalid_request_error", "unknown_url"
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"{detail}; see GET /openapi.json for what there is")
+        self.status = status
+
+
+class TooLarge(GatewayError):
+    status, type, code = 413, "invalid_request_error", "request_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the request body is over {limit_bytes} bytes (server.max_body_bytes)")
+
+
+class Overloaded(GatewayError):
+    status, type, code = 429, "rate_limit_error", "overloaded"
+
+    def __init__(self, limit: int, retry_after_s: float) -> None:
+        super().__init__(f"{limit} requests are in flight already; retry after {retry_after_s:g} s")
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamRejected(GatewayError):
+    """An engine's own 4xx, which another engine or the client may be able to answer."""
+
+    type = "invalid_request_error"
+
+    def __init__(self, upstream: str, status: int, message: str, param: str | None = None) -> None:
+        super().__init__(f"{upstream}: {message}")
+        self.status = status
+        self.param = param
+        self.code = _REJECTION_CODES[status]
+
+
+_REJECTION_CODES = {
+    400: "invalid_request",
+    413: "request_too_large",
+    422: "invalid_request",
+    429: "rate_limit_exceeded",
+}
+
+
+class UpstreamFailed(GatewayError):
+    status, code = 502, "upstream_failed"
+
+    def __init__(self, upstream: str, problem: str) -> None:
+        super().__init__(f"{upstream}: {problem}")
+        self.upstream = upstream
+
+
+class UpstreamTimedOut(UpstreamFailed):
+    status, code = 504, "upstream_timed_out"
+
+
+class UpstreamCut(UpstreamFailed):
+    code = "upstream_cut"
+
+
+class ClientLeft(Exception):  # noqa: N818 - an event, not a failure of ours
+    """The client closed the connection before the answer's end."""
+
+
+def openai_body(error: GatewayError) -> bytes:
+    """Render as `{"error": {"message", "type", "param", "code"}}`."""
+    return msgspec.json.encode(
+        {
+            "error": {
+                "message": str(error),
+                "type": error.type,
+                "param": error.param,
+                "code": error.code,
+            }
+        }
+    )

@@ -1,0 +1,65 @@
+"""Is the process alive, and can each route be served by somebody?"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from gateway.clock import Clock
+from gateway.route import RouteTable
+from gateway.transport import TransportError
+from gateway.upstream import Upstream
+
+_PROBE_S = 2.0
+_FRESH_S = 2.0
+_OK = 200
+
+
+@dataclass(slots=True)
+class Health:
+    """Probes `GET /models` of every upstream, at most once in two seconds."""
+
+    routes: RouteTable
+    upstreams: dict[str, Upstream]
+    clock: Clock
+    _asked_s: float = float("-inf")
+    _states: dict[str, str] = field(default_factory=dict)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def states(self) -> dict[str, str]:
+        """`up`, or what is wrong, by upstream."""
+        async with self._one_at_a_time:
+            if self.clock.monotonic_s() - self._asked_s > _FRESH_S:
+                found = await asyncio.gather(*map(_probe, self.upstreams.values()))
+                self._states = dict(zip(self.upstreams, found, strict=True))
+                self._asked_s = self.clock.monotonic_s()
+        return self._states
+
+    async def readiness(self) -> tuple[bool, dict[str, str]]:
+        """Ready: every route has at least one model that answers."""
+        states = await self.states()
+        ready = all(
+            "up" in (states[route.student.name], states[route.teacher.name])
+            for route in self.routes
+        )
+        return ready, states
+
+
+async def _probe(upstream: Upstream) -> str:
+    """One replica that answers is enough."""
+    problem = "no replica"
+    for replica in upstream.replicas:
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                response = await upstream.transport.get(
+                    f"{replica.base_url}/models", upstream.headers
+                )
+                status = response.status
+                response.close()
+        except TransportError as error:
+            problem = str(error)
+        except TimeoutError:
+            problem = f"no answer within {_PROBE_S:g} s"
+        else:
+            if status == _OK:
+                return "up"
+            problem = f"status {status}"
+    return problem

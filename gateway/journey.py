@@ -1,0 +1,79 @@
+"""One request, told downward: read this first.
+
+1. read the body and parse it            5. answer: student, teacher or the cascade
+2. find the route                        6. respond, under provenance headers
+3. take a slot                           7. close the record and hand it to the tap
+4. plan (pure)                           8. the slot is freed when the last byte left
+"""
+
+import logging
+import os
+
+from gateway.asgi import Http
+from gateway.cascade import answer
+from gateway.errors import ClientLeft, GatewayError, openai_body
+from gateway.record import Record
+from gateway.respond import respond
+from gateway.route import Route
+from gateway.services import Services
+from gateway.wire import ChatRequest, parse_chat
+from router.policy import Pin, plan
+from router.trace import Outcome, new_trace_id
+
+log = logging.getLogger(__name__)
+
+
+class Bug(GatewayError):
+    """Something we did not foresee; the client learns the trace id, the log the rest."""
+
+
+async def chat(http: Http, on: Services) -> None:
+    try:
+        asked = parse_chat(await http.body())
+        route, pin = on.routes.find(asked.model)
+        with on.admission.take():
+            await _serve(http, on, asked, route, pin)
+    except ClientLeft:
+        return
+    except GatewayError as error:
+        on.metrics.refused(error)
+        await http.reply(error.status, openai_body(error), _retry_after(error))
+
+
+async def _serve(
+    http: Http, on: Services, asked: ChatRequest, route: Route, pin: Pin | None
+) -> None:
+    """From here on the request is accepted: whatever happens, one record of it is closed."""
+    now_s = on.clock.unix_s()
+    record = Record(
+        trace_id=new_trace_id(now_s, os.urandom(10)),
+        asked=asked,
+        route=route,
+        plan=plan(route.mode, pin),
+        clock=on.clock,
+        started_unix_s=now_s,
+        started_s=on.clock.monotonic_s(),
+    )
+    outcome, trouble = Outcome.FAILED, None
+    try:
+        async with http.cancelled_by_hang_up():
+            outcome = await respond(http, record, await answer(record))
+    except ClientLeft:
+        outcome = Outcome.CLIENT_LEFT
+    except GatewayError as error:
+        trouble = error
+    except Exception:
+        log.exception("trace %s failed", record.trace_id)
+        trouble = Bug(f"an unforeseen error; see the log for trace {record.trace_id}")
+    finally:
+        record.close(outcome, trouble)
+        on.tap.take(record)
+    if trouble is not None and not http.started:
+        headers = [*record.headers(), *_retry_after(trouble)]
+        await http.reply(trouble.status, openai_body(trouble), headers)
+
+
+def _retry_after(error: GatewayError) -> list[tuple[bytes, bytes]]:
+    if error.retry_after_s is None:
+        return []
+    return [(b"retry-after", str(max(1, round(error.retry_after_s))).encode())]

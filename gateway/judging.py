@@ -1,0 +1,44 @@
+"""Two answers to one request become judgements: traced, and counted."""
+
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.metrics import Metrics
+from gateway.record import Record
+from gateway.traces.store import TraceWriter
+from gateway.transcript import Transcript
+from router.divergence import compare
+from router.trace import Judge, Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    traces: TraceWriter
+    metrics: Metrics
+    clock: Clock
+
+    def compare(
+        self,
+        record: Record,
+        student: Transcript,
+        teacher: Transcript,
+        *,
+        by: Judge,
+        propensity: float,
+    ) -> None:
+        """One judgement for each of the route's comparators."""
+        route = record.route
+        for comparator in route.comparators:
+            found = compare(comparator, student.text or "", teacher.text or "", label=route.label)
+            self.metrics.compared(route.name, comparator, found.agreement)
+            self.traces.put(
+                Judgement(
+                    trace_id=record.trace_id,
+                    by=by,
+                    comparator=comparator.value,
+                    agreement=found.agreement,
+                    detail=found.detail,
+                    propensity=propensity,
+                    ts=self.clock.unix_s(),
+                )
+            )

@@ -1,0 +1,140 @@
+"""One request's record while it is being made; frozen into a `router.trace.Exchange` at its end."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.errors import GatewayError
+from gateway.route import Role, Route
+from gateway.transcript import Transcript
+from gateway.wire import ChatRequest
+from router.cost import cost_usd, saved_usd
+from router.policy import Plan
+from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
+
+
+@dataclass(slots=True)
+class Record:
+    trace_id: str
+    asked: ChatRequest
+    route: Route
+    plan: Plan
+    clock: Clock
+    started_unix_s: float
+    started_s: float
+    student: Transcript | None = None
+    teacher: Transcript | None = None
+    served_by: Role | None = None
+    reason: Reason | None = None
+    confidence: float | None = None
+    tokens_seen: int | None = None
+    first_byte_s: float | None = None
+    total_s: float = 0.0
+    status: int = 200
+    outcome: Outcome = Outcome.FAILED
+    propensity: float | None = None
+
+    def begin(self, role: Role) -> Transcript:
+        """A call to `role` starts. A second call to the same model replaces the first's words."""
+        transcript = Transcript(self.route.upstream(role), self.clock)
+        if role is Role.STUDENT:
+            self.student = transcript
+        else:
+            self.teacher = transcript
+        return transcript
+
+    def first_byte(self) -> None:
+        self.first_byte_s = self.clock.monotonic_s() - self.started_s
+
+    def decide(self, served_by: Role, reason: Reason) -> None:
+        self.served_by, self.reason = served_by, reason
+
+    def close(self, outcome: Outcome, error: GatewayError | None = None) -> None:
+        self.outcome = outcome
+        self.total_s = self.clock.monotonic_s() - self.started_s
+        if error is not None:
+            self.status = error.status
+        for transcript in (self.student, self.teacher):
+            if transcript is not None:
+                transcript.ended(complete=False)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Who answers and why: sent with the head, on streams too."""
+        found = [(b"x-tutelage-trace-id", self.trace_id.encode())]
+        if self.served_by is not None and self.reason is not None:
+            found += [
+                (b"x-tutelage-served-by", self.served_by.value.encode()),
+                (b"x-tutelage-model", self.route.upstream(self.served_by).model.encode()),
+                (b"x-tutelage-reason", self.reason.value.encode()),
+            ]
+        if self.confidence is not None:
+            found.append((b"x-tutelage-confidence", b"%.4f" % self.confidence))
+        return found
+
+    def complete_pair(self) -> tuple[Transcript, Transcript] | None:
+        """Student and teacher, if both were heard to the end of an answer in words."""
+        student, teacher = self.student, self.teacher
+        if student is None or teacher is None or not (student.complete and teacher.complete):
+            return None
+        return (student, teacher) if student.text and teacher.text else None
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the route's first choice did not serve."""
+        return self.reason not in {None, Reason.CONFIDENT, Reason.PINNED, Reason.ROUTE_MODE}
+
+    def served(self) -> Transcript | None:
+        return self.student if self.served_by is Role.STUDENT else self.teacher
+
+    def exchange(self) -> Exchange:
+        spent = self.spent_usd()
+        served = self.served()
+        usage = served.usage if served is not None and self.served_by is not None else None
+        return Exchange(
+            trace_id=self.trace_id,
+            ts=self.started_unix_s,
+            route=self.route.name,
+            caller=None,
+            release=None,
+            stream=self.asked.stream,
+            request=msgspec.Raw(self.asked.raw),
+            mode=self.plan.mode.value,
+            pinned=self.plan.pinned,
+            served_by=ServedBy(self.served_by.value) if self.served_by is not None else None,
+            reason=self.reason,
+            confidence=self.confidence,
+            threshold=self.route.rule(stream=self.asked.stream).threshold,
+            tokens_seen=self.tokens_seen,
+            propensity=self.propensity,
+            student=self.student.answer() if self.student is not None else None,
+            teacher=self.teacher.answer() if self.teacher is not None else None,
+            status=self.status,
+            outcome=self.outcome,
+            cost_usd=spent,
+            saved_usd=self._saved_usd(usage, spent),
+            total_s=self.total_s,
+        )
+
+    def spent_usd(self) -> float:
+        """What the calls cost, a rejected draft's included."""
+        return sum(
+            cost_usd(usage, self.route.price(role))
+            for role in Role
+            if (usage := self._usage(role)) is not None
+        )
+
+    def _usage(self, role: Role) -> Usage | None:
+        """As the engine reported it. A draft that was hung up on reports none: it has written
+        `tokens_seen`, and has read the prompt that the other model counted.
+        """
+        transcript = self.student if role is Role.STUDENT else self.teacher
+        if transcript is None or transcript.usage is not None:
+            return transcript.usage if transcript is not None else None
+        if role is Role.TEACHER or not self.tokens_seen:
+            return None
+        read = self.teacher.usage.prompt_tokens if self.teacher and self.teacher.usage else 0
+        return Usage(read, self.tokens_seen, 0)
+
+    def _saved_usd(self, usage: Usage | None, spent: float) -> float | None:
+        return saved_usd(usage, self.route.price(Role.TEACHER), spent) if usage else None

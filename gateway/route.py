@@ -1,0 +1,75 @@
+"""What a client's `model` stands for: a student, a teacher and the rule between them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.errors import UnknownModel
+from gateway.upstream import Upstream
+from router.cost import Price
+from router.divergence import Comparator
+from router.gate import GateRule, Signal
+from router.policy import Mode, Pin
+
+
+class Role(StrEnum):
+    STUDENT = "student"
+    TEACHER = "teacher"
+
+    @property
+    def other(self) -> "Role":
+        return Role.TEACHER if self is Role.STUDENT else Role.STUDENT
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`label` names the JSON field whose value is the decision; None: the whole answer is."""
+
+    name: str
+    mode: Mode
+    student: Upstream
+    teacher: Upstream
+    student_price: Price
+    teacher_price: Price
+    signal: Signal
+    threshold: float
+    window_tokens: int
+    label: str | None
+    comparators: tuple[Comparator, ...]
+    shadow_rate: float
+    shadow_max_in_flight: int
+
+    def upstream(self, role: Role) -> Upstream:
+        return self.student if role is Role.STUDENT else self.teacher
+
+    def price(self, role: Role) -> Price:
+        return self.student_price if role is Role.STUDENT else self.teacher_price
+
+    def rule(self, *, stream: bool) -> GateRule:
+        """A stream is judged by its opening, a whole answer by all of it."""
+        window = self.window_tokens if stream else None
+        return GateRule(self.signal, self.threshold, window, self.label)
+
+
+class RouteTable:
+    """Looks up `support`, and the pins `support:student` and `support:teacher`."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        self._found: dict[str, tuple[Route, Pin | None]] = {}
+        for route in routes:
+            self._found[route.name] = (route, None)
+            for pin in Pin:
+                self._found[f"{route.name}:{pin.value}"] = (route, pin)
+
+    def __iter__(self):  # noqa: ANN204
+        return iter({route.name: route for route, _ in self._found.values()}.values())
+
+    @property
+    def models(self) -> list[str]:
+        return list(self._found)
+
+    def find(self, model: str) -> tuple[Route, Pin | None]:
+        """Raises UnknownModel, naming those that there are."""
+        try:
+            return self._found[model]
+        except KeyError:
+            raise UnknownModel(model, self.models) from None

@@ -1,0 +1,77 @@
+"""Serve until told to stop; then finish what runs, and write down what is left."""
+
+import asyncio
+import logging
+import signal
+import socket
+
+import uvicorn
+import uvloop
+
+from gateway import config
+from gateway.app import make_app, open_services
+from gateway.clock import SystemClock
+from gateway.metrics import Metrics
+from gateway.traces import open_writer
+
+log = logging.getLogger(__name__)
+
+
+class PortTaken(Exception):  # noqa: N818 - reads as what happened
+    """The address cannot be listened on; the message names the fix."""
+
+
+def listen(server: config.Server) -> socket.socket:
+    """Bind before anything else starts, so that a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((server.host, server.port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"server.port = {server.port}: cannot listen on {server.host}:{server.port} "
+            f"({error.strerror}); choose another with --port"
+        ) from error
+    return listener
+
+
+async def serve(settings: config.Settings, listener: socket.socket, *, store: str) -> None:
+    """Run the gateway on `listener` until SIGINT or SIGTERM.
+
+    Then: no new connections, requests in flight are finished (for `server.drain_s` at most), shadow
+    work is waited for, traces are written.
+    """
+    metrics = Metrics()
+    secrets = config.secrets(settings)
+    traces = open_writer(store, settings.traces, clock=SystemClock(), on_outcome=metrics.traced)
+    try:
+        async with open_services(settings, traces, metrics=metrics, secrets=secrets) as on:
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    make_app(on),
+                    http="httptools",
+                    lifespan="off",
+                    access_log=False,
+                    log_level="warning",
+                    server_header=False,
+                    timeout_graceful_shutdown=round(settings.server.drain_s),
+                )
+            )
+            await server.serve(sockets=[listener])
+    finally:
+        traces.close()
+
+
+def run(settings: config.Settings, listener: socket.socket, *, store: str) -> None:
+    """`serve` in an event loop of its own."""
+    # uvicorn drains on these signals, then raises them again: by then we are on our way out anyway.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _already_leaving)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, listener, store=store))
+
+
+def _already_leaving(number: int, _frame: object) -> None:
+    log.info("stopping on %s", signal.Signals(number).name)

@@ -1,0 +1,23 @@
+"""What a request needs from the process it runs in; made once, in `app`."""
+
+from dataclasses import dataclass
+
+from gateway.admission import Admission
+from gateway.background import Background
+from gateway.clock import Clock
+from gateway.health import Health
+from gateway.metrics import Metrics
+from gateway.route import RouteTable
+from gateway.tap import Tap
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    routes: RouteTable
+    admission: Admission
+    tap: Tap
+    metrics: Metrics
+    health: Health
+    background: Background
+    clock: Clock
+    max_body_bytes: int

@@ -1,0 +1,59 @@
+"""A sampled request is also answered by the model that did not serve it, off the path.
+
+Bounded, counted, never waited for; the two answers are compared and the result is traced.
+"""
+
+from collections import Counter
+
+from gateway.background import Background
+from gateway.clock import Clock
+from gateway.errors import UpstreamFailed, UpstreamRejected
+from gateway.judging import Judging
+from gateway.metrics import Metrics
+from gateway.record import Record
+from gateway.transcript import Transcript
+from router.sampling import is_sampled
+from router.trace import Judge, Outcome
+
+
+class Shadow:
+    def __init__(
+        self, *, background: Background, judging: Judging, metrics: Metrics, clock: Clock
+    ) -> None:
+        self._background = background
+        self._judging = judging
+        self._metrics = metrics
+        self._clock = clock
+        self._in_flight: Counter[str] = Counter()
+
+    def offer(self, record: Record) -> None:
+        """Sample a closed record; notes the propensity in it. Returns at once."""
+        route = record.route
+        if record.outcome is not Outcome.SERVED or route.shadow_rate <= 0:
+            return
+        record.propensity = route.shadow_rate
+        if not is_sampled(record.trace_id, route.shadow_rate, salt=route.name):
+            return
+        if self._in_flight[route.name] >= route.shadow_max_in_flight:
+            self._metrics.shadowed(route.name, "shed")
+            return
+        self._in_flight[route.name] += 1
+        self._background.spawn(self._ask_other(record), name=f"shadow {record.trace_id}")
+
+    async def _ask_other(self, record: Record) -> None:
+        route = record.route
+        served = record.served()
+        try:
+            if served is None or record.served_by is None or served.text is None:
+                self._metrics.shadowed(route.name, "failed")
+                return
+            other = Transcript(route.upstream(record.served_by.other), self._clock)
+            body = record.asked.body_for(other.upstream.model, stream=False)
+            other.hear(await other.upstream.ask(body))
+            pair = (served, other) if served is record.student else (other, served)
+            self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
+            self._metrics.shadowed(route.name, "compared")
+        except (UpstreamFailed, UpstreamRejected):
+            self._metrics.shadowed(route.name, "failed")
+        finally:
+            self._in_flight[route.name] -= 1

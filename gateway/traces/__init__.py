@@ -1,0 +1,42 @@
+"""Where exchanges and judgements are kept.
+
+    location   which file: the URL of the store, and its default
+    scrub      what the content policy lets through, before anything is stored
+    store      the interface: the writer's promise, the reader's questions, the errors
+    schema     the tables in SQLite, and the check that they are ours
+    sqlite     the writer: one thread, one queue, batches
+    reading    the reader, from any process
+    stats      the figures of a route, from its exchanges and judgements
+    commands   `tutelage traces ls|show|stats`
+    tables     what those print
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.traces.location import store_path
+from gateway.traces.schema import connect_writer
+from gateway.traces.scrub import Content
+from gateway.traces.sqlite import SqliteWriter
+from gateway.traces.store import TraceWriter
+
+if TYPE_CHECKING:  # commands start faster without pydantic
+    from gateway.clock import Clock
+    from gateway.config import Traces
+
+
+def open_writer(
+    store: str, settings: "Traces", *, clock: "Clock", on_outcome: Callable[[str, int], None]
+) -> TraceWriter:
+    """The writer for a store's URL. Raises TraceStoreError if it cannot be opened.
+
+    on_outcome: told what became of records, by name of a `store.Fate`, from any thread; it must
+    not raise.
+    """
+    return SqliteWriter(
+        connect_writer(store_path(store)),
+        content=Content(settings.content),
+        retention_days=settings.retention_days,
+        clock=clock,
+        on_outcome=on_outcome,
+    )

@@ -1,0 +1,37 @@
+"""Which file the traces are in."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.traces.store import TraceStoreError
+
+_SCHEME = "sqlite://"
+
+
+def store_path(url: str) -> Path:
+    """`sqlite:///var/lib/traces.db` is /var/lib/traces.db. Raises TraceStoreError for others."""
+    path = Path(url.removeprefix(_SCHEME)).expanduser()
+    if not url.startswith(_SCHEME) or not path.is_absolute():
+        raise TraceStoreError(
+            f"store: {url!r} is not a store we know; use sqlite:///absolute/path/to/traces.db"
+        )
+    return path
+
+
+def default_store(env: Mapping[str, str], *, platform: str = sys.platform) -> str:
+    """`traces.db` in TUTELAGE_HOME, or in tutelage's folder of the user's cache."""
+    return f"{_SCHEME}{_home(env, platform) / 'traces.db'}"
+
+
+def _home(env: Mapping[str, str], platform: str) -> Path:
+    """The rule of `serving.home`, which the gateway may not import; a test holds them together."""
+    if chosen := env.get("TUTELAGE_HOME"):
+        return Path(chosen).expanduser().absolute()
+    if platform == "darwin":
+        return Path("~/Library/Caches/tutelage").expanduser()
+    cache = env.get("XDG_CACHE_HOME")
+    # The XDG specification: a relative value is to be ignored.
+    if cache and Path(cache).is_absolute():
+        return Path(cache) / "tutelage"
+    return Path("~/.cache/tutelage").expanduser()

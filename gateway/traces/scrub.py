@@ -1,0 +1,36 @@
+"""What of a record may be stored: the content policy."""
+
+from enum import StrEnum
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from router.trace import Exchange, Judgement, ModelAnswer
+
+
+class Content(StrEnum):
+    """full: everything. none: no word of a client's or a model's, figures only."""
+
+    FULL = "full"
+    NONE = "none"
+
+
+def scrub(record: Exchange | Judgement, content: Content) -> Exchange | Judgement:
+    """The record as the policy lets it be stored.
+
+    Without content an upstream's error message goes too, since engines quote the request in them
+    (the status and the reason stay), and so does where two answers part, which quotes both.
+    """
+    if content is Content.FULL:
+        return record
+    if isinstance(record, Judgement):
+        return replace(record, detail="")
+    return replace(
+        record, request=UNSET, student=_mute(record.student), teacher=_mute(record.teacher)
+    )
+
+
+def _mute(answer: ModelAnswer | None) -> ModelAnswer | None:
+    if answer is None:
+        return None
+    return replace(answer, text=None, tool_calls=UNSET, error=None)

@@ -1,0 +1,163 @@
+"""The writer: requests put records into a queue, one thread stores them in batches.
+
+A record waits at most `_LINGER_S` for others to share its commit, so a kill -9 loses what was put
+in the last 200 ms and no more. While the store fails (disk full, file locked) the batch is kept and
+tried again and the queue fills; what finds it full is dropped and counted.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from itertools import islice
+
+from gateway.clock import Clock
+from gateway.traces.scrub import Content, scrub
+from gateway.traces.store import Fate
+from router.trace import Exchange, Judgement, encode
+
+log = logging.getLogger(__name__)
+
+_LINGER_S = 0.1
+_RETRY_S = 0.2
+_BATCH = 512
+_PURGE_EVERY_S = 3600.0
+_PURGE_CHUNK = 2000
+"""Rows deleted a transaction: other workers' commits wait no longer than that."""
+
+_DAY_S = 86_400.0
+
+_PUT_EXCHANGE = "INSERT OR IGNORE INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_JUDGEMENT = "INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+Record = Exchange | Judgement
+
+
+class SqliteWriter:
+    """Owns the connection and the thread; `aclose` ends both."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        content: Content,
+        retention_days: float,
+        clock: Clock,
+        on_outcome: Callable[[str, int], None],
+        capacity: int = 8192,
+    ) -> None:
+        self._connection = connection
+        self._content = content
+        self._retention_s = retention_days * _DAY_S
+        self._clock = clock
+        self._on_outcome = on_outcome
+        self._capacity = capacity
+        self._queue: deque[Record] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._purged_s = -_PURGE_EVERY_S
+        # A daemon: a crash elsewhere must not leave a process that will not end.
+        self._thread = threading.Thread(target=self._run, name="trace-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, record: Record) -> None:
+        with self._changed:
+            if self._closing:
+                fate = Fate.CLOSED
+            elif len(self._queue) >= self._capacity:
+                fate = Fate.QUEUE_FULL
+            else:
+                self._queue.append(record)
+                if len(self._queue) in {1, _BATCH}:
+                    self._changed.notify()
+                return
+        self._tell(record, fate)
+
+    async def aclose(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    # The rest runs in the writer's thread.
+
+    def _run(self) -> None:
+        try:
+            self._purge_if_due()
+            while batch := self._next_batch():
+                self._store(batch)
+                self._purge_if_due()
+        finally:
+            self._connection.close()
+
+    def _next_batch(self) -> list[Record]:
+        """Waits for records; empty when the writer is closing and has written them all."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            self._changed.wait_for(
+                lambda: len(self._queue) >= _BATCH or self._closing, timeout=_LINGER_S
+            )
+            return list(islice(self._queue, _BATCH))
+
+    def _store(self, batch: list[Record]) -> None:
+        """One transaction. The batch leaves the queue when its fate is known, so that the queue's
+        bound is the bound of everything that is not stored yet.
+        """
+        try:
+            fates = self._commit(batch)
+        except sqlite3.OperationalError as error:  # the disk's or a lock's: the next try may do
+            with self._changed:
+                if not self._closing:
+                    log.warning("traces are not stored, trying again: %s", error)
+                    self._changed.wait_for(lambda: self._closing, timeout=_RETRY_S)
+                    return
+            log.exception("%d traces could not be stored before the shutdown", len(batch))
+            fates = [Fate.STORE_FAILED] * len(batch)
+        except Exception:
+            log.exception("%d traces are dropped", len(batch))
+            fates = [Fate.BUG] * len(batch)
+        with self._changed:
+            for _ in batch:
+                self._queue.popleft()
+        for (kind, fate), count in Counter(zip(map(type, batch), fates, strict=True)).items():
+            self._on_outcome(_name(kind, fate), count)
+
+    def _commit(self, batch: list[Record]) -> list[Fate]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            fates = [self._insert(record) for record in batch]
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return fates
+
+    def _insert(self, record: Record) -> Fate:
+        try:
+            kept = scrub(record, self._content)
+            if isinstance(kept, Judgement):
+                self._connection.execute(_PUT_JUDGEMENT, _judgement_row(kept))
+                return Fate.STORED
+            rows = self._connection.execute(_PUT_EXCHANGE, _exchange_row(kept)).rowcount
+        except sqlite3.OperationalError:
+            raise
+        except (ValueError, TypeError, OverflowError, sqlite3.Error) as error:
+            log.warning("trace %s cannot be stored: %s", record.trace_id, error)
+            return Fate.UNWRITABLE
+        return Fate.STORED if rows else Fate.DUPLICATE
+
+    def _purge_if_due(self) -> None:
+        now_s = self._clock.unix_s()
+        if now_s < self._purged_s + _PURGE_EVERY_S:
+            return
+        self._purged_s = now_s
+        try:
+            self.purge(now_s - self._retention_s)
+        except sqlite3.Error as error:
+            log.warning("old traces are not purged, trying again in an hour: %s", error)
+
+    def _tell(self, record: Record, fate: Fate) -> None:
+        self._on_outcome(_name(type(record), fate), 1)

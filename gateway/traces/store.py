@@ -1,0 +1,76 @@
+"""The trace store's interface: what a writer promises, what a reader answers, how they fail.
+
+TraceStoreError
+├── NoSuchTraceError      no trace id begins like this
+└── AmbiguousTraceError   several do
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+from router.trace import Exchange, Judgement, Reason, ServedBy
+
+
+class TraceStoreError(Exception):
+    """The store cannot be used; the message names it, the problem and the fix."""
+
+
+class NoSuchTraceError(TraceStoreError):
+    def __init__(self, trace_id: str) -> None:
+        super().__init__(
+            f"trace {trace_id!r}: not in this store; `tutelage traces ls` lists what is"
+        )
+
+
+class AmbiguousTraceError(TraceStoreError):
+    def __init__(self, prefix: str, candidates: list[str]) -> None:
+        super().__init__(
+            f"trace {prefix!r}: several begin like this ({', '.join(candidates)}, ...); "
+            "give more of the id"
+        )
+
+
+class Fate(StrEnum):
+    """What became of a record that was put; the outcome label of `tutelage_traces_total`.
+
+    Every exchange put ends in exactly one of the first seven, so that accepted = stored + dropped.
+    Judgements are counted apart, since a request may have none or several.
+    """
+
+    STORED = "stored"
+    QUEUE_FULL = "dropped:queue_full"  # the store is slower than the traffic
+    STORE_FAILED = "dropped:store_failed"  # it could not be written before the shutdown
+    UNWRITABLE = "dropped:unwritable"  # this one record cannot be encoded or stored
+    DUPLICATE = "dropped:duplicate"  # its trace id is stored already
+    CLOSED = "dropped:closed"  # put after the shutdown
+    BUG = "dropped:bug"  # see the log
+    JUDGEMENT_STORED = "judgement_stored"
+    JUDGEMENT_DROPPED = "judgement_dropped"
+
+
+class TraceWriter(Protocol):
+    """Takes records off the request's path."""
+
+    def put(self, record: Exchange | Judgement) -> None:
+        """Never waits and never raises: what cannot be kept is counted, with its reason."""
+
+    async def aclose(self) -> None:
+        """Everything put so far is stored or counted as dropped."""
+
+
+class TraceReader(Protocol):
+    """Answers questions about what was stored, from any process."""
+
+    def recent(
+        self,
+        *,
+        limit: int,
+        since_s: float = 0.0,
+        route: str | None = None,
+        reason: Reason | None = None,
+        served_by: ServedBy | None = None,
+    ) -> list[Exchange]:
+        """Newest first; `since_s` is unix seconds."""
+
+    def get(self, prefix: str) -> tuple[Exchange, list[Judgement]]:
+        """The trace whose id begins like this. Raises NoSuchTraceError, AmbiguousTraceError."""
