@@ -33,6 +33,9 @@ class Tok:
     """(text, logprob) of the runners-up; those that are asked for and not given are made up."""
 
 
+END_OF_TURN = Tok("<|im_end|>")
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class Say:
     """Answer with these tokens; a plain string is a token with `logprob`."""
@@ -46,6 +49,8 @@ class Say:
     held: bool
     """Pause before the first byte of the response, until `engine.resume()`."""
     token_delay_s: float
+    end: Tok
+    """The end-of-turn token: counted and with a logprob, and without text."""
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Say:
         pause_after: int | None = None,
         held: bool = False,
         token_delay_s: float = 0.0,
+        end: Tok = END_OF_TURN,
     ) -> None:
         as_tokens = (Tok(token, logprob) if isinstance(token, str) else token for token in tokens)
         object.__setattr__(self, "tokens", tuple(as_tokens))
@@ -64,6 +70,7 @@ class Say:
         object.__setattr__(self, "pause_after", pause_after)
         object.__setattr__(self, "held", held)
         object.__setattr__(self, "token_delay_s", token_delay_s)
+        object.__setattr__(self, "end", end)
 
 
 SENSIBLE = Say("All", " is", " well", ".")

@@ -6,13 +6,13 @@ Held to recordings of the real engine by tests/serving/test_scripted_engine.py.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 
-from serving.scripts import SURE, Say, Tok
+from serving.scripts import Say, Tok
 
-END_OF_TURN = Tok("<|im_end|>", SURE)
 CREATED = 1_795_324_616
 """Unix seconds of everything the scripted engine makes: it has no clock."""
 FINGERPRINT = "vllm-0.32.0-scripted"
@@ -94,6 +94,8 @@ class Written:
     """An answer after `stop` and `max_tokens` had their say."""
 
     tokens: tuple[Tok, ...]
+    texts: tuple[str, ...]
+    """What each token adds to the text: less than itself where a stop string cut it."""
     finish_reason: str
     stop_reason: str | None
     end: Tok | None
@@ -105,25 +107,34 @@ class Written:
 
     @property
     def text(self) -> str:
-        return "".join(token.text for token in self.tokens)
+        return "".join(self.texts)
 
 
 def write(asked: Asked, say: Say) -> Written:
     """Cut the script where the request says that the answer ends."""
     stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop or []
     limit = asked.max_completion_tokens or asked.max_tokens or MAX_MODEL_LEN
-    text = ""
-    for count, token in enumerate(say.tokens[:limit], 1):
-        before, text = text, text + token.text
+    texts = tuple(token.text for token in say.tokens[:limit])
+    for count in range(1, len(texts) + 1):
+        text = "".join(texts[:count])
         found = [(text.find(stop), stop) for stop in stops if stop in text]
         if found:
             position, stop = min(found)
-            shown = Tok(text[len(before) : position], token.logprob, token.alternatives)
-            return Written((*say.tokens[: count - 1], shown), "stop", stop, end=None)
+            return Written(
+                say.tokens[:count], _up_to(position, texts[:count]), "stop", stop, end=None
+            )
     if limit <= len(say.tokens):
-        return Written(say.tokens[:limit], "length", None, end=None)
+        return Written(say.tokens[:limit], texts, "length", None, end=None)
     ends = say.finish_reason != "length"
-    return Written(say.tokens, say.finish_reason, None, end=END_OF_TURN if ends else None)
+    return Written(say.tokens, texts, say.finish_reason, None, end=say.end if ends else None)
+
+
+def _up_to(position: int, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts, cut where together they have `position` characters."""
+    starts = accumulate((len(text) for text in texts), initial=0)
+    return tuple(
+        text[: max(0, position - start)] for start, text in zip(starts, texts, strict=False)
+    )
 
 
 def _entry(text: str, logprob: float) -> dict[str, object]:
@@ -260,8 +271,10 @@ def stream(asked: Asked, say: Say, *, answer_id: str) -> Stream:
             ),
         ),
         tokens=tuple(
-            spoken(token, token.text, last=written.end is None and count == len(written.tokens))
-            for count, token in enumerate(written.tokens, 1)
+            spoken(token, text, last=written.end is None and count == len(written.tokens))
+            for count, (token, text) in enumerate(
+                zip(written.tokens, written.texts, strict=True), 1
+            )
         ),
         closing=tuple(closing()),
     )
