@@ -7,6 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
+from serving.home import Home
+from serving.models import BASE
+
 
 class Outside(AssertionError):
     """A test tried to reach past this machine."""
@@ -64,3 +67,16 @@ def _home_of_its_own(
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """An engine test without the models is skipped at home and fails in CI: it may not vanish."""
+    if item.get_closest_marker("engine") is None:
+        return
+    base = Home.of(os.environ).models / BASE.file_name
+    if base.is_file():
+        return
+    missing = f"{base} is not there; fetch it: python -m serving.prepare (make test does)"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
