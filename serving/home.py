@@ -36,6 +36,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def traces(self) -> Path:
+        """The embedded default's trace store."""
+        return self.root / "traces.db"
+
+    @property
     def run(self) -> Path:
         """One state file per running `tutelage up`."""
         return self.root / "run"

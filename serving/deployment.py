@@ -1,0 +1,146 @@
+"""What `tutelage up` reads from the one TOML file: its engines, and where the gateway will be.
+
+Everything else in the file is the gateway's, which checks it with `tutelage gateway --check`.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from serving.errors import BadConfig
+from serving.spec import EngineSpec
+
+
+class _Glimpse(BaseModel):
+    """Only the keys that matter here; the rest passes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Price(_Glimpse):
+    """US dollars per million tokens."""
+
+    input_usd_per_mtok: float = 0.0
+    output_usd_per_mtok: float = 0.0
+
+    def usd(self, *, prompt_tokens: int, completion_tokens: int) -> float:
+        """What so many tokens cost."""
+        millionths = (
+            prompt_tokens * self.input_usd_per_mtok + completion_tokens * self.output_usd_per_mtok
+        )
+        return millionths / 1e6
+
+
+class _Server(_Glimpse):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+
+
+class _Upstream(_Glimpse):
+    base_url: str | tuple[str, ...]
+    price: Price = Price()
+
+
+class _Route(_Glimpse):
+    student: str
+    teacher: str
+
+
+class _File(_Glimpse):
+    server: _Server = _Server()
+    upstreams: Mapping[str, _Upstream] = Field(default_factory=dict)
+    routes: Mapping[str, _Route] = Field(default_factory=dict)
+    engines: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
+
+
+class Deployment(BaseModel):
+    """One gateway and the engines on this machine that it talks to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: Path
+    host: str
+    port: int
+    engines: tuple[EngineSpec, ...]
+    prices: Mapping[str, Price]
+    """By upstream."""
+    routes: Mapping[str, _Route]
+
+    @property
+    def url(self) -> str:
+        """The gateway's, without a path."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def read_deployment(config: Path) -> Deployment:
+    """Reads a config file; paths in `[engines.*]` are relative to it. Raises `BadConfig`."""
+    try:
+        document = tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfig(str(config), f"cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(str(config), f"not TOML: {error}") from error
+    try:
+        file = _File.model_validate(document)
+    except ValidationError as error:
+        raise BadConfig(str(config), explain(error)) from error
+    engines = tuple(_engine(config, name, table) for name, table in file.engines.items())
+    for spec in engines:
+        _must_be_used(config, spec, file.upstreams)
+    return Deployment(
+        config=config,
+        host=file.server.host,
+        port=file.server.port,
+        engines=engines,
+        prices={name: upstream.price for name, upstream in file.upstreams.items()},
+        routes=file.routes,
+    )
+
+
+def explain(error: ValidationError) -> str:
+    """What pydantic found, as one line each: key, problem, what was given."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key; remove it or mend its spelling")
+        elif problem["type"] == "missing":
+            lines.append(f"{key}: missing")
+        else:
+            lines.append(f"{key}: {problem['msg']} (got {problem['input']!r})")
+    return "; ".join(lines)
+
+
+def _engine(config: Path, name: str, table: Mapping[str, object]) -> EngineSpec:
+    where = f"{config}: [engines.{name}]"
+    try:
+        spec = EngineSpec.model_validate({**table, "name": name})
+    except ValidationError as error:
+        raise BadConfig(where, explain(error)) from error
+    if spec.port == 0:
+        raise BadConfig(where, "port: give one, the upstream's base_url has to name it")
+    beside = config.absolute().parent
+    return spec.model_copy(
+        update={
+            "gguf": beside / spec.gguf,
+            "adapters": tuple(
+                adapter.model_copy(update={"path": beside / adapter.path})
+                for adapter in spec.adapters
+            ),
+        }
+    )
+
+
+def _must_be_used(config: Path, spec: EngineSpec, upstreams: Mapping[str, _Upstream]) -> None:
+    """An engine that no upstream names is a typing error in one of two ports."""
+    for upstream in upstreams.values():
+        urls = (upstream.base_url,) if isinstance(upstream.base_url, str) else upstream.base_url
+        if any(url.rstrip("/") == spec.base_url for url in urls):
+            return
+    raise BadConfig(
+        f"{config}: [engines.{spec.name}]", f"no upstream has base_url = {spec.base_url!r}"
+    )

@@ -1,0 +1,123 @@
+"""The embedded default: a config file like any other, which `up` writes when given none."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving import triage
+from serving.home import Home
+from serving.models import BASE, Derived, ModelCache
+from serving.ports import pick_free_port
+
+ROUTE = "triage"
+DEFAULT_PORT = 8080
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedModels:
+    """The three files, verified."""
+
+    base: Path
+    teacher_adapter: Path
+    student: Path
+
+
+def prepare_models(cache: ModelCache) -> EmbeddedModels:
+    """Fetches and derives what is not there yet. Raises `ModelUnavailable`."""
+    base = cache.fetched(BASE)
+    manifest = triage.manifest()
+    student = cache.derived(
+        Derived(
+            file_name="triage-student.gguf",
+            sha256=manifest.student_sha256,
+            make=triage.derive_student,
+        ),
+        base,
+    )
+    return EmbeddedModels(base, triage.teacher_adapter_path(), student)
+
+
+def write_config(home: Home, models: EmbeddedModels, *, port: int) -> Path:
+    """`embedded.toml` (`embedded-PORT.toml` beside it for another port), engines on free ports."""
+    name = "embedded.toml" if port == DEFAULT_PORT else f"embedded-{port}.toml"
+    config = home.root / name
+    part = config.with_suffix(".part")
+    part.write_text(
+        _toml(
+            home,
+            models,
+            port=port,
+            student_port=pick_free_port(_HOST),
+            teacher_port=pick_free_port(_HOST),
+            threshold=triage.manifest().threshold,
+        ),
+        encoding="utf-8",
+    )
+    part.replace(config)
+    return config
+
+
+def _toml(  # one template, top to bottom as in the file
+    home: Home,
+    models: EmbeddedModels,
+    *,
+    port: int,
+    student_port: int,
+    teacher_port: int,
+    threshold: float,
+) -> str:
+    def quoted(value: object) -> str:
+        return json.dumps(str(value), ensure_ascii=False)  # also a TOML basic string
+
+    return f"""\
+# Written by `tutelage up`: the embedded default. Copy it to make your own; this one is overwritten.
+
+[server]
+host = "{_HOST}"
+port = {port}
+
+# The prices are an example, to show what a cascade saves: this machine bills nobody.
+[upstreams.student]
+base_url = "http://{_HOST}:{student_port}/v1"
+model = "triage-student"
+price = {{ input_usd_per_mtok = 0.02, output_usd_per_mtok = 0.04 }}
+timeouts = {{ connect_s = 1.0, first_token_s = 10.0, idle_s = 10.0, total_s = 60.0 }}
+retries = 1
+max_in_flight = 64
+
+[upstreams.teacher]
+base_url = "http://{_HOST}:{teacher_port}/v1"
+model = "triage-teacher"
+price = {{ input_usd_per_mtok = 0.20, output_usd_per_mtok = 0.40 }}
+timeouts = {{ connect_s = 1.0, first_token_s = 20.0, idle_s = 10.0, total_s = 60.0 }}
+retries = 1
+max_in_flight = 64
+
+[routes.{ROUTE}]
+mode = "cascade"
+student = "student"
+teacher = "teacher"
+label = "sentiment"
+gate = {{ signal = "mean_probability", threshold = {threshold}, window_tokens = 24 }}
+fallback = "regenerate"
+shadow = {{ rate = 0.05, max_in_flight = 1 }}
+compare = ["label"]
+
+[traces]
+store = {quoted(f"sqlite://{home.traces}")}
+content = "full"
+retention_days = 30
+
+[engines.student]
+gguf = {quoted(models.student)}
+port = {student_port}
+model = "triage-student"
+
+[engines.teacher]
+gguf = {quoted(models.base)}
+adapters = [{{ path = {quoted(models.teacher_adapter)} }}]
+port = {teacher_port}
+model = "triage-teacher"
+"""
