@@ -63,8 +63,10 @@ class DecidingTokens:
 
     def feed(self, token: bytes) -> bool:
         """Take the answer's next bytes; True if they carry (part of) a deciding value."""
-        if _SPECIAL.fullmatch(token):
+        if token[:1] == b"<" and _SPECIAL.fullmatch(token):
             return False
+        if self._state is DecidingTokens._free:  # most answers are prose: no need to go byte by byte
+            return bool(token)
         decides = False
         for byte in token:
             decides |= self._state(self, byte)

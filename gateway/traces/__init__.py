@@ -1,14 +1,14 @@
 """Where exchanges and judgements are kept.
 
-    location   which file: the URL of the store, and its default
-    scrub      what the content policy lets through, before anything is stored
-    store      the interface: the writer's promise, the reader's questions, the errors
-    schema     the tables in SQLite, and the check that they are ours
-    sqlite     the writer: one thread, one queue, batches
-    reading    the reader, from any process
-    stats      the figures of a route, from its exchanges and judgements
-    commands   `tutelage traces ls|show|stats`
-    tables     what those print
+location   which file: the URL of the store, and its default
+scrub      what the content policy lets through, before anything is stored
+store      the interface: the writer's promise, the reader's questions, the errors
+schema     the tables in SQLite, and the check that they are ours
+sqlite     the writer: one thread, one queue, batches
+reading    the reader, from any process
+stats      the figures of a route, from its exchanges and judgements
+commands   `tutelage traces ls|show|stats`
+tables     what those print
 """
 
 from collections.abc import Callable
@@ -30,8 +30,8 @@ def open_writer(
 ) -> TraceWriter:
     """The writer for a store's URL. Raises TraceStoreError if it cannot be opened.
 
-    on_outcome: told what became of records, by name of a `store.Fate`, from any thread; it must
-    not raise.
+    on_outcome: told how many records met which fate (`store.Fate`), from any thread; it must not
+    raise.
     """
     return SqliteWriter(
         connect_writer(store_path(store)),

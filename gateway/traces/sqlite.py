@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
@@ -21,16 +21,27 @@ from router.trace import Exchange, Judgement, encode
 log = logging.getLogger(__name__)
 
 _LINGER_S = 0.1
-_RETRY_S = 0.2
+_RETRY_S = 1.0
 _BATCH = 512
 _PURGE_EVERY_S = 3600.0
 _PURGE_CHUNK = 2000
-"""Rows deleted a transaction: other workers' commits wait no longer than that."""
-
 _DAY_S = 86_400.0
 
-_PUT_EXCHANGE = "INSERT OR IGNORE INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_EXCHANGE = """
+INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (trace_id) DO NOTHING
+"""
 _PUT_JUDGEMENT = "INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+_ITS_OWN_FAULT = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What one record does (half a surrogate pair, a NaN for a time) that the next one need not."""
 
 Record = Exchange | Judgement
 
@@ -57,7 +68,7 @@ class SqliteWriter:
         self._queue: deque[Record] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._purged_s = -_PURGE_EVERY_S
+        self._purged_s: float | None = None
         # A daemon: a crash elsewhere must not leave a process that will not end.
         self._thread = threading.Thread(target=self._run, name="trace-writer", daemon=True)
         self._thread.start()
@@ -81,59 +92,63 @@ class SqliteWriter:
             self._changed.notify()
         await asyncio.to_thread(self._thread.join)
 
+    def _tell(self, record: Record, fate: Fate) -> None:
+        kind = "judgement_" if isinstance(record, Judgement) else ""
+        self._on_outcome(f"{kind}{fate}", 1)
+
     # The rest runs in the writer's thread.
 
     def _run(self) -> None:
         try:
-            self._purge_if_due()
-            while batch := self._next_batch():
-                self._store(batch)
+            while not self._is_done():
                 self._purge_if_due()
+                if batch := self._next_batch():
+                    self._store(batch)
         finally:
             self._connection.close()
 
-    def _next_batch(self) -> list[Record]:
-        """Waits for records; empty when the writer is closing and has written them all."""
+    def _is_done(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closing)
-            self._changed.wait_for(
-                lambda: len(self._queue) >= _BATCH or self._closing, timeout=_LINGER_S
-            )
+            return self._closing and not self._queue
+
+    def _next_batch(self) -> list[Record]:
+        """The head of the queue; nothing after an hour without records, or at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing, timeout=_PURGE_EVERY_S)
+            if self._queue:
+                self._changed.wait_for(
+                    lambda: len(self._queue) >= _BATCH or self._closing, timeout=_LINGER_S
+                )
             return list(islice(self._queue, _BATCH))
 
     def _store(self, batch: list[Record]) -> None:
-        """One transaction. The batch leaves the queue when its fate is known, so that the queue's
-        bound is the bound of everything that is not stored yet.
+        """One transaction. Records leave the queue when their fate is known, so that its bound is
+        the bound of everything that is not stored yet.
         """
         try:
             fates = self._commit(batch)
         except sqlite3.OperationalError as error:  # the disk's or a lock's: the next try may do
             with self._changed:
                 if not self._closing:
-                    log.warning("traces are not stored, trying again: %s", error)
+                    log.warning("traces cannot be stored now, trying again: %s", error)
                     self._changed.wait_for(lambda: self._closing, timeout=_RETRY_S)
                     return
-            log.exception("%d traces could not be stored before the shutdown", len(batch))
+                batch = list(self._queue)
+            log.exception("%d traces are dropped at the shutdown", len(batch))
             fates = [Fate.STORE_FAILED] * len(batch)
         except Exception:
             log.exception("%d traces are dropped", len(batch))
-            fates = [Fate.BUG] * len(batch)
+            fates = [Fate.STORE_FAILED] * len(batch)
         with self._changed:
             for _ in batch:
                 self._queue.popleft()
-        for (kind, fate), count in Counter(zip(map(type, batch), fates, strict=True)).items():
-            self._on_outcome(_name(kind, fate), count)
+        for record, fate in zip(batch, fates, strict=True):
+            self._tell(record, fate)
 
     def _commit(self, batch: list[Record]) -> list[Fate]:
         self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            fates = [self._insert(record) for record in batch]
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        return fates
+        with self._connection:
+            return [self._insert(record) for record in batch]
 
     def _insert(self, record: Record) -> Fate:
         try:
@@ -142,22 +157,54 @@ class SqliteWriter:
                 self._connection.execute(_PUT_JUDGEMENT, _judgement_row(kept))
                 return Fate.STORED
             rows = self._connection.execute(_PUT_EXCHANGE, _exchange_row(kept)).rowcount
-        except sqlite3.OperationalError:
-            raise
-        except (ValueError, TypeError, OverflowError, sqlite3.Error) as error:
+        except _ITS_OWN_FAULT as error:
             log.warning("trace %s cannot be stored: %s", record.trace_id, error)
             return Fate.UNWRITABLE
         return Fate.STORED if rows else Fate.DUPLICATE
 
     def _purge_if_due(self) -> None:
         now_s = self._clock.unix_s()
-        if now_s < self._purged_s + _PURGE_EVERY_S:
+        if self._purged_s is not None and now_s < self._purged_s + _PURGE_EVERY_S:
             return
         self._purged_s = now_s
         try:
-            self.purge(now_s - self._retention_s)
+            _purge(self._connection, before_ts=now_s - self._retention_s)
         except sqlite3.Error as error:
             log.warning("old traces are not purged, trying again in an hour: %s", error)
 
-    def _tell(self, record: Record, fate: Fate) -> None:
-        self._on_outcome(_name(type(record), fate), 1)
+
+def _purge(connection: sqlite3.Connection, *, before_ts: float) -> None:
+    """Deletes what is older, a chunk a transaction: other workers' commits wait no longer."""
+    for table in ("exchanges", "judgements"):
+        old = f"SELECT rowid FROM {table} WHERE ts < ? LIMIT {_PURGE_CHUNK}"  # noqa: S608 - ours
+        delete = f"DELETE FROM {table} WHERE rowid IN ({old})"  # noqa: S608 - ours
+        while connection.execute(delete, (before_ts,)).rowcount == _PURGE_CHUNK:
+            pass
+
+
+def _exchange_row(exchange: Exchange) -> tuple[str | float | bytes | None, ...]:
+    return (
+        exchange.trace_id,
+        exchange.ts,
+        exchange.route,
+        exchange.served_by,
+        exchange.reason,
+        exchange.outcome,
+        exchange.confidence,
+        exchange.total_s,
+        exchange.cost_usd,
+        exchange.saved_usd,
+        encode(exchange),
+    )
+
+
+def _judgement_row(judgement: Judgement) -> tuple[str | float | bytes, ...]:
+    return (
+        judgement.trace_id,
+        judgement.ts,
+        judgement.by,
+        judgement.comparator,
+        judgement.agreement,
+        judgement.propensity,
+        encode(judgement),
+    )

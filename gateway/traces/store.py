@@ -8,6 +8,7 @@ TraceStoreError
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.traces.stats import RouteStats
 from router.trace import Exchange, Judgement, Reason, ServedBy
 
 
@@ -31,21 +32,18 @@ class AmbiguousTraceError(TraceStoreError):
 
 
 class Fate(StrEnum):
-    """What became of a record that was put; the outcome label of `tutelage_traces_total`.
+    """What became of a record that was put: the outcome label of `tutelage_traces_total`.
 
-    Every exchange put ends in exactly one of the first seven, so that accepted = stored + dropped.
-    Judgements are counted apart, since a request may have none or several.
+    Every record put meets exactly one fate, so that exchanges put = stored + dropped. Judgements
+    are told under the same names after `judgement_`: a request may have none or several of them.
     """
 
     STORED = "stored"
     QUEUE_FULL = "dropped:queue_full"  # the store is slower than the traffic
-    STORE_FAILED = "dropped:store_failed"  # it could not be written before the shutdown
+    STORE_FAILED = "dropped:store_failed"  # not to be written, at least not before the shutdown
     UNWRITABLE = "dropped:unwritable"  # this one record cannot be encoded or stored
     DUPLICATE = "dropped:duplicate"  # its trace id is stored already
     CLOSED = "dropped:closed"  # put after the shutdown
-    BUG = "dropped:bug"  # see the log
-    JUDGEMENT_STORED = "judgement_stored"
-    JUDGEMENT_DROPPED = "judgement_dropped"
 
 
 class TraceWriter(Protocol):
@@ -74,3 +72,6 @@ class TraceReader(Protocol):
 
     def get(self, prefix: str) -> tuple[Exchange, list[Judgement]]:
         """The trace whose id begins like this. Raises NoSuchTraceError, AmbiguousTraceError."""
+
+    def stats(self, *, since_s: float = 0.0) -> list[RouteStats]:
+        """The figures of each route, by name; `since_s` is unix seconds."""

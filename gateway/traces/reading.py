@@ -1,0 +1,116 @@
+"""The reader of a SQLite trace store; it never writes, and may run beside any number of writers."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from gateway.traces.schema import connect_reader
+from gateway.traces.stats import Judged, RouteStats, Served, summarise
+from gateway.traces.store import AmbiguousTraceError, NoSuchTraceError, TraceStoreError
+from router.trace import (
+    Exchange,
+    Judgement,
+    Reason,
+    ServedBy,
+    UnreadableTraceError,
+    decode_exchange,
+    decode_judgement,
+)
+
+_CANDIDATES = 3
+"""How many ids an ambiguous prefix is answered with."""
+
+_RECENT = """
+SELECT record FROM exchanges
+WHERE ts >= :since
+  AND (:route IS NULL OR route = :route)
+  AND (:reason IS NULL OR reason = :reason)
+  AND (:served_by IS NULL OR served_by = :served_by)
+ORDER BY ts DESC, trace_id DESC LIMIT :limit
+"""
+_BY_PREFIX = """
+SELECT trace_id, record FROM exchanges
+WHERE trace_id >= :prefix AND trace_id < :after ORDER BY trace_id LIMIT :limit
+"""
+_JUDGEMENTS = "SELECT record FROM judgements WHERE trace_id = ? ORDER BY ts, rowid"
+_SERVED = """
+SELECT route, served_by, reason, outcome, confidence, total_s, cost_usd, saved_usd
+FROM exchanges WHERE ts >= ?
+"""
+_JUDGED = """
+SELECT route, served_by, judge, comparator, agreement, propensity
+FROM judgements JOIN exchanges USING (trace_id) WHERE exchanges.ts >= ?
+"""
+
+
+class SqliteReader:
+    """Owns a read-only connection; close it, or use it in a `with`."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connect_reader(path)
+        self._path = path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def recent(
+        self,
+        *,
+        limit: int,
+        since_s: float = 0.0,
+        route: str | None = None,
+        reason: Reason | None = None,
+        served_by: ServedBy | None = None,
+    ) -> list[Exchange]:
+        wanted = {
+            "limit": limit,
+            "since": since_s,
+            "route": route,
+            "reason": reason,
+            "served_by": served_by,
+        }
+        return [self._exchange(record) for (record,) in self._query(_RECENT, wanted)]
+
+    def get(self, prefix: str) -> tuple[Exchange, list[Judgement]]:
+        # Ids are hexadecimal and dashes: "g" sorts after every one that begins with the prefix.
+        wanted = {"prefix": prefix.lower(), "after": f"{prefix.lower()}g", "limit": _CANDIDATES}
+        found = list(self._query(_BY_PREFIX, wanted)) if prefix else []
+        if not found:
+            raise NoSuchTraceError(prefix)
+        if len(found) > 1:
+            raise AmbiguousTraceError(prefix, [trace_id for trace_id, _ in found])
+        exchange = self._exchange(found[0][1])
+        rows = self._query(_JUDGEMENTS, (exchange.trace_id,))
+        return exchange, [self._judgement(record) for (record,) in rows]
+
+    def stats(self, *, since_s: float = 0.0) -> list[RouteStats]:
+        served = map(Served._make, self._query(_SERVED, (since_s,)))
+        judged = map(Judged._make, self._query(_JUDGED, (since_s,)))
+        return summarise(served, judged)
+
+    def _query(
+        self, sql: str, values: Mapping[str, object] | tuple[object, ...]
+    ) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._connection.execute(sql, values)
+        except sqlite3.Error as error:
+            raise TraceStoreError(f"store: {self._path} cannot be read: {error}") from error
+
+    def _exchange(self, record: bytes) -> Exchange:
+        try:
+            return decode_exchange(record)
+        except UnreadableTraceError as error:
+            raise TraceStoreError(f"store: {self._path}: {error}") from error
+
+    def _judgement(self, record: bytes) -> Judgement:
+        try:
+            return decode_judgement(record)
+        except UnreadableTraceError as error:
+            raise TraceStoreError(f"store: {self._path}: {error}") from error
