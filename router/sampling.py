@@ -12,5 +12,5 @@ def is_sampled(trace_id: str, rate: float, salt: str) -> bool:
     """
     if not 0.0 <= rate <= 1.0:
         raise ValueError(f"rate must be in [0, 1], got {rate}")
-    digest = blake2b(trace_id.encode(), digest_size=8, key=salt.encode()[:64]).digest()
+    digest = blake2b(f"{salt}\0{trace_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) < rate * 2**64

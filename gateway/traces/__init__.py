@@ -7,32 +7,34 @@ schema     the tables in SQLite, and the check that they are ours
 sqlite     the writer: one thread, one queue, batches
 reading    the reader, from any process
 stats      the figures of a route, from its exchanges and judgements
-commands   `tutelage traces ls|show|stats`
-tables     what those print
+commands   `tutelage traces ls|show|stats`: the command line
+pages      what each of them reads and prints
+tables     how it looks in a terminal
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gateway.traces.location import store_path
-from gateway.traces.schema import connect_writer
-from gateway.traces.scrub import Content
-from gateway.traces.sqlite import SqliteWriter
-from gateway.traces.store import TraceWriter
-
-if TYPE_CHECKING:  # commands start faster without pydantic
+if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.config import Traces
+    from gateway.traces.store import TraceWriter
 
 
 def open_writer(
     store: str, settings: "Traces", *, clock: "Clock", on_outcome: Callable[[str, int], None]
-) -> TraceWriter:
+) -> "TraceWriter":
     """The writer for a store's URL. Raises TraceStoreError if it cannot be opened.
 
     on_outcome: told how many records met which fate (`store.Fate`), from any thread; it must not
     raise.
     """
+    # The command line passes through here each time it starts, and writes nothing.
+    from gateway.traces.location import store_path  # noqa: PLC0415
+    from gateway.traces.schema import connect_writer  # noqa: PLC0415
+    from gateway.traces.scrub import Content  # noqa: PLC0415
+    from gateway.traces.sqlite import SqliteWriter  # noqa: PLC0415
+
     return SqliteWriter(
         connect_writer(store_path(store)),
         content=Content(settings.content),
