@@ -1,4 +1,4 @@
-"""One HTTP exchange over raw ASGI: the body in, a whole answer or a stream out, the hang-up seen."""
+"""One HTTP exchange over raw ASGI: the body in, an answer or a stream out, the hang-up seen."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
@@ -67,7 +67,7 @@ class Http:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def hung_up(self) -> bool:
-        """Wait for the end of the connection's use; True: the client left before the answer's end."""
+        """Wait until the exchange is over; True: the client left before the answer's end."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         return not self.finished

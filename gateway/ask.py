@@ -34,7 +34,9 @@ def ask(question: str, *, url: str, model: str | None, system: str | None) -> in
                 out.print(_provenance(response.headers), style="dim")
                 return 0 if whole else 1
     except httpx.HTTPError as error:
-        err.print(f"{url}: {error or type(error).__name__}; is a gateway running? (tutelage up)")
+        err.print(
+            f"{url}: {str(error) or type(error).__name__}; is a gateway running? (tutelage up)"
+        )
         return 1
 
 

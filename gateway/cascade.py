@@ -39,8 +39,8 @@ class Stream:
             for payload, reply in self.held:
                 if (shown := for_client(self.asked, payload, reply)) is not None:
                     yield shown
-            while (payload := await self.events.next()) is not None:
-                shown = for_client(self.asked, payload, self.transcript.hear(payload))
+            while (following := await self.events.next()) is not None:
+                shown = for_client(self.asked, following, self.transcript.hear(following))
                 if shown is not None:
                     yield shown
         except Trouble as trouble:
@@ -55,7 +55,6 @@ class Stream:
 
 Answer = bytes | Stream
 """A whole completion or a stream."""
-
 
 
 async def answer(record: Record) -> Answer:

@@ -22,7 +22,8 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
         from gateway import config
         from gateway.server import PortTaken, listen
         from gateway.server import run as serve
-        from gateway.traces import StoreError, default_store
+        from gateway.traces.location import default_store
+        from gateway.traces.store import TraceStoreError
 
         try:
             settings = config.load(arguments.config)
@@ -35,8 +36,8 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
             listener = listen(settings.server)
             host, port = listener.getsockname()[:2]
             print(f"tutelage gateway on http://{host}:{port}/v1", flush=True)
-            serve(settings, listener, store=settings.traces.store or default_store())
-        except (config.ConfigError, PortTaken, StoreError) as error:
+            serve(settings, listener, store=settings.traces.store or default_store(os.environ))
+        except (config.ConfigError, PortTaken, TraceStoreError) as error:
             print(error, file=sys.stderr)
             return 2
         return 0
@@ -45,7 +46,7 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
 
 
 def doctor(parser: argparse.ArgumentParser) -> Runner:
-    """Probe every upstream of a config: is it there, does it have the model, does it give logprobs."""
+    """Probe every upstream: is it there, does it have the model, does it give logprobs."""
     _add_config(parser)
     parser.add_argument("--json", action="store_true", help="for machines")
 
@@ -67,7 +68,9 @@ def doctor(parser: argparse.ArgumentParser) -> Runner:
 def ask(parser: argparse.ArgumentParser) -> Runner:
     """Ask one question through the gateway, streamed; then who answered, and why."""
     parser.add_argument("question", nargs="?", help="read from standard input when left out")
-    parser.add_argument("--model", help="a route, or a pin such as triage:teacher; default: the first")
+    parser.add_argument(
+        "--model", help="a route, or a pin such as triage:teacher; default: the first"
+    )
     parser.add_argument("--system", help="a system message to go before it")
     parser.add_argument(
         "--url",

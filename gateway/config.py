@@ -158,7 +158,7 @@ class Settings(_Section):
         for name, route in self.routes.items():
             if ":" in name:
                 raise ValueError(
-                    f"routes.{name}: a route's name has no ':' (it marks a pin, as in support:teacher)"
+                    f"routes.{name}: a route's name has no ':', which marks a pin (support:teacher)"
                 )
             for role in ("student", "teacher"):
                 if (upstream := getattr(route, role)) not in self.upstreams:
@@ -185,7 +185,9 @@ def load(path: Path) -> Settings:
 
 def override(settings: Settings, *, host: str | None, port: int | None) -> Settings:
     """What the command line says instead of the file; checked as the file is."""
-    wished = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
+    wished = {
+        key: value for key, value in {"host": host, "port": port}.items() if value is not None
+    }
     try:
         server = Server.model_validate({**settings.server.model_dump(), **wished})
     except ValidationError as error:
@@ -214,6 +216,8 @@ def _explain(path: Path, error: ValidationError) -> list[str]:
             lines.append(f"{path}: {key}: unknown key; remove it or mend its spelling")
             continue
         message = problem["msg"].removeprefix("Value error, ")
-        got = "" if problem["type"] in {"missing", "value_error"} else f" (got {problem['input']!r})"
+        got = (
+            "" if problem["type"] in {"missing", "value_error"} else f" (got {problem['input']!r})"
+        )
         lines.append(f"{path}: {key + ': ' if key else ''}{message}{got}")
     return lines

@@ -6,7 +6,7 @@ GatewayError
 ├── NoSuchPath        404, 405  no such URL, or not with this method
 ├── TooLarge               413
 ├── Overloaded             429  try later; carries retry_after_s
-├── UpstreamRejected       4xx  (400, 413, 422, 429) the engine refused the request itself: its words, our shape
+├── UpstreamRejected       4xx  the engine refused the request itself: its words, our shape
 └── UpstreamFailed         502  an engine failed before the first byte
     ├── UpstreamTimedOut   504
     └── UpstreamCut        502  the engine's answer ended before its end
@@ -104,7 +104,7 @@ class UpstreamCut(UpstreamFailed):
     code = "upstream_cut"
 
 
-class ClientLeft(Exception):  # noqa: N818 - an event, not a failure of ours
+class ClientLeft(Exception):
     """The client closed the connection before the answer's end."""
 
 

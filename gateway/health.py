@@ -1,4 +1,4 @@
-"""Is the process alive, and can each route be served by somebody?"""
+"""Readiness: whether each route can be served by somebody."""
 
 import asyncio
 from dataclasses import dataclass, field

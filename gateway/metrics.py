@@ -1,8 +1,15 @@
-"""Every metric name, in one file. Labels come from the config or a fixed list, never from a client."""
+"""Every metric name, in one file. Labels come from the config or a fixed list, not from clients."""
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from gateway.errors import GatewayError
 from gateway.record import Record
@@ -18,73 +25,82 @@ class Metrics:
     """One registry a process. Call sites name events; label values are made here."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, no use
         self.registry = CollectorRegistry()
-        at = {"registry": self.registry}
         self._requests = Counter(
             "tutelage_requests",
             "Requests by who served them and why.",
             ["route", "served_by", "reason", "status"],
-            **at,
+            registry=self.registry,
         )
         self._request_seconds = Histogram(
             "tutelage_request_seconds",
             "From the parsed request to the last byte.",
             ["route", "served_by"],
             buckets=_SECONDS,
-            **at,
+            registry=self.registry,
         )
         self._first_token_seconds = Histogram(
             "tutelage_time_to_first_token_seconds",
             "From the parsed request to the first byte of the answer.",
             ["route", "served_by"],
             buckets=_SECONDS,
-            **at,
+            registry=self.registry,
         )
         self._confidence = Histogram(
             "tutelage_confidence",
             "The student's confidence where the gate ruled.",
             ["route"],
             buckets=_PROBABILITY,
-            **at,
+            registry=self.registry,
         )
         self._fallbacks = Counter(
             "tutelage_fallbacks",
             "Requests that the route's first model did not serve.",
             ["route", "reason", "how"],
-            **at,
+            registry=self.registry,
         )
         self._shadow = Counter(
             "tutelage_shadow",
             "Sampled requests by what became of their shadow: compared, failed, shed.",
             ["route", "outcome"],
-            **at,
+            registry=self.registry,
         )
         self._judged = Counter(
             "tutelage_judged",
             "Pairs of answers that were compared.",
             ["route", "comparator"],
-            **at,
+            registry=self.registry,
         )
         self._divergence = Counter(
             "tutelage_divergence",
             "Disagreement among the compared pairs; a partial one counts in part.",
             ["route", "comparator"],
-            **at,
+            registry=self.registry,
         )
         self._tokens = Counter(
             "tutelage_tokens",
             "Tokens by model and direction, as the engines report them.",
             ["route", "upstream", "direction"],
-            **at,
+            registry=self.registry,
         )
         self._cost = Counter(
-            "tutelage_cost_usd", "What the calls cost at the configured prices.", ["route"], **at
+            "tutelage_cost_usd",
+            "What the calls cost at the configured prices.",
+            ["route"],
+            registry=self.registry,
         )
         self._traces = Counter(
-            "tutelage_traces", "Trace records by what became of them.", ["outcome"], **at
+            "tutelage_traces",
+            "Trace records by what became of them.",
+            ["outcome"],
+            registry=self.registry,
         )
         self._in_flight = Gauge(
-            "tutelage_in_flight", "Calls to an upstream that run now.", ["upstream"], **at
+            "tutelage_in_flight",
+            "Calls to an upstream that run now.",
+            ["upstream"],
+            registry=self.registry,
         )
 
     def render(self) -> bytes:

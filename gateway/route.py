@@ -1,5 +1,6 @@
 """What a client's `model` stands for: a student, a teacher and the rule between them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,14 +55,15 @@ class RouteTable:
     """Looks up `support`, and the pins `support:student` and `support:teacher`."""
 
     def __init__(self, routes: list[Route]) -> None:
+        self._routes = routes
         self._found: dict[str, tuple[Route, Pin | None]] = {}
         for route in routes:
             self._found[route.name] = (route, None)
             for pin in Pin:
                 self._found[f"{route.name}:{pin.value}"] = (route, pin)
 
-    def __iter__(self):  # noqa: ANN204
-        return iter({route.name: route for route, _ in self._found.values()}.values())
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
 
     @property
     def models(self) -> list[str]:

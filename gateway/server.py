@@ -14,20 +14,23 @@ from gateway.clock import SystemClock
 from gateway.metrics import Metrics
 from gateway.traces import open_writer
 
+_BACKLOG = 2048
+
 log = logging.getLogger(__name__)
 
 
-class PortTaken(Exception):  # noqa: N818 - reads as what happened
+class PortTaken(Exception):
     """The address cannot be listened on; the message names the fix."""
 
 
 def listen(server: config.Server) -> socket.socket:
-    """Bind before anything else starts, so that a taken port is told at once."""
+    """Listen before anything else starts: a taken port is told at once, early clients wait."""
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((server.host, server.port))
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise PortTaken(
@@ -61,7 +64,7 @@ async def serve(settings: config.Settings, listener: socket.socket, *, store: st
             )
             await server.serve(sockets=[listener])
     finally:
-        traces.close()
+        await traces.aclose()
 
 
 def run(settings: config.Settings, listener: socket.socket, *, store: str) -> None:
