@@ -16,7 +16,7 @@ ASKED = [
     for extra, lines in requirements().items()
     for requirement in lines
 ]
-MACHINE_SPECIFIC = re.compile(r"file:|https?:|--(extra-)?index|--find-links|(^|\s)/\w|\+\w+\s")
+MACHINE_SPECIFIC = re.compile(r"file:|https?:|--|(^|\s)/\w|\+\w+\s")
 
 
 def test_every_extra_is_locked() -> None:

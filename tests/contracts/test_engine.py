@@ -20,7 +20,7 @@ def asking(served: Served, **wishes: object) -> dict[str, Any]:
     return {"model": served.model, "messages": QUESTION} | greedy | wishes
 
 
-async def whole(client: httpx.AsyncClient, body: dict[str, Any]) -> Any:  # noqa: ANN401  JSON
+async def whole(client: httpx.AsyncClient, body: dict[str, Any]) -> Any:
     response = await client.post(CHAT, json=body)
     assert response.status_code == 200, response.text
     return response.json()
