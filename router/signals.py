@@ -65,7 +65,7 @@ class DecidingTokens:
         """Take the answer's next bytes; True if they carry (part of) a deciding value."""
         if token[:1] == b"<" and _SPECIAL.fullmatch(token):
             return False
-        if self._state is DecidingTokens._free:  # most answers are prose: no need to go byte by byte
+        if self._state is DecidingTokens._free:  # prose need not be read byte by byte
             return bool(token)
         decides = False
         for byte in token:
