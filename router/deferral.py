@@ -1,0 +1,107 @@
+"""How good a cascade is on judged answers: intervals, ranking quality, the deferral curve.
+
+Arrays have one entry a request; `confidence` is any score that should be high where the student
+is right.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+NORMAL_95 = 1.959963984540054
+
+
+class NoContrast(ValueError):
+    """All answers are right, or all wrong: nothing to rank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A share with its two-sided 95 % interval."""
+
+    estimate: float
+    lower: float
+    upper: float
+
+    def __str__(self) -> str:
+        """As figures are stated in this project: `.781 [.764, .797]`."""
+        shown = (f"{x:.3f}".removeprefix("0") for x in (self.estimate, self.lower, self.upper))
+        return "{} [{}, {}]".format(*shown)
+
+
+@dataclass(frozen=True, slots=True)
+class DeferralPoint:
+    """What the cascade does at one threshold: the student serves where confidence ≥ threshold."""
+
+    threshold: float
+    coverage: float
+    """Share served by the student."""
+    accuracy: float
+    """Share of right answers, both models together."""
+    selective_accuracy: float
+    """Share of right answers among those the student served; NaN if it served none."""
+
+
+def wilson_interval(right: int, of: int) -> Interval:
+    """Wilson's score interval (1927) for a share of `of` independent answers, `of` > 0."""
+    share = right / of
+    square = NORMAL_95**2
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    reach = NORMAL_95 / (1 + square / of) * sqrt(share * (1 - share) / of + square / (4 * of**2))
+    return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
+
+
+def auroc(confidence: Floats, right: Bools) -> float:
+    """P(a right answer has more confidence than a wrong one), ties counting half.
+
+    The Mann-Whitney statistic from mid-ranks. Raises `NoContrast` if one side is empty.
+    """
+    positives = int(right.sum())
+    negatives = len(right) - positives
+    if positives == 0 or negatives == 0:
+        raise NoContrast(f"auroc needs right and wrong answers, got {positives} and {negatives}")
+    _, which, counts = np.unique(confidence, return_inverse=True, return_counts=True)
+    mid_rank = np.cumsum(counts) - (counts - 1) / 2
+    rank_sum = float(mid_rank[which][right].sum())
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def at_threshold(
+    confidence: Floats, student_right: Bools, teacher_right: Bools, threshold: float
+) -> DeferralPoint:
+    """The cascade at one threshold."""
+    served = confidence >= threshold
+    right = np.where(served, student_right, teacher_right)
+    selective = float(student_right[served].mean()) if served.any() else float("nan")
+    return DeferralPoint(threshold, float(served.mean()), float(right.mean()), selective)
+
+
+def deferral_curve(
+    confidence: Floats, student_right: Bools, teacher_right: Bools, deferrals: list[float]
+) -> list[DeferralPoint]:
+    """The cascade when the given shares of requests, the least confident, go to the teacher.
+
+    A share between two requests is rounded; requests of equal confidence stay together, so the
+    coverage of a point may differ from 1 - share.
+    """
+    ordered = np.sort(confidence)
+    points = []
+    for share in deferrals:
+        at = round(share * len(ordered))
+        threshold = float(ordered[at]) if at < len(ordered) else float("inf")
+        points.append(at_threshold(confidence, student_right, teacher_right, threshold))
+    return points
+
+
+def area_under_deferral(points: list[DeferralPoint]) -> float:
+    """Mean accuracy over the share deferred, by the trapezoid rule, from the first point to the last."""
+    deferred = np.array([1 - point.coverage for point in points])
+    accuracy = np.array([point.accuracy for point in points])
+    order = np.argsort(deferred)
+    width = deferred[order][-1] - deferred[order][0]
+    return float(np.trapezoid(accuracy[order], deferred[order]) / width)
