@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from gateway import config
 from gateway.admission import Admission
 from gateway.background import Background
+from gateway.callers import Callers
 from gateway.clock import Clock, SystemClock
 from gateway.errors import GatewayError, NoSuchPath, openai_body
 from gateway.health import Health
@@ -35,6 +36,7 @@ async def open_services(
     settings: config.Settings,
     traces: TraceWriter,
     *,
+    callers: Callers,
     metrics: Metrics,
     secrets: Mapping[str, SecretStr],
     clock: Clock | None = None,
@@ -58,6 +60,7 @@ async def open_services(
         shadow = Shadow(background=background, judging=judging, metrics=metrics, clock=clock)
         yield Services(
             routes=routes,
+            callers=callers,
             admission=Admission(settings.server.max_in_flight),
             tap=Tap(traces, metrics, shadow, judging),
             metrics=metrics,

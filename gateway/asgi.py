@@ -28,6 +28,13 @@ class Http:
         self.started = False
         self.finished = False
 
+    def header(self, name: bytes) -> str | None:
+        """`name` in lower case."""
+        for each, value in self._scope["headers"]:
+            if each == name:
+                return str(value.decode("latin-1"))
+        return None
+
     async def body(self) -> bytes:
         """Raises TooLarge, or ClientLeft when the connection ends within the body."""
         parts: list[bytes] = []

@@ -22,7 +22,7 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
         from gateway import config
         from gateway.server import PortTaken, listen
         from gateway.server import run as serve
-        from gateway.traces.location import default_store
+        from gateway.traces.location import default_keys, default_store, store_path
         from gateway.traces.store import TraceStoreError
 
         try:
@@ -36,7 +36,9 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
             listener = listen(settings.server)
             host, port = listener.getsockname()[:2]
             print(f"tutelage gateway on http://{host}:{port}/v1", flush=True)
-            serve(settings, listener, store=settings.traces.store or default_store(os.environ))
+            store = settings.traces.store or default_store(os.environ)
+            keys = store_path(settings.server.keys or default_keys(os.environ))
+            serve(settings, listener, store=store, keys=keys)
         except (config.ConfigError, PortTaken, TraceStoreError) as error:
             print(error, file=sys.stderr)
             return 2
@@ -61,6 +63,24 @@ def doctor(parser: argparse.ArgumentParser) -> Runner:
             print(error, file=sys.stderr)
             return 2
         return report(examine(settings, secrets), settings, as_json=arguments.json)
+
+    return run
+
+
+def keys(parser: argparse.ArgumentParser) -> Runner:
+    """Make, list and revoke the API keys of a gateway with server.auth = "keys"."""
+    parser.add_argument("--config", type=Path, help="the gateway's TOML file: where its keys are")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    create = actions.add_parser("create", help="make a key; its secret is shown this once")
+    create.add_argument("name", help="who will use it: the `caller` in the traces")
+    actions.add_parser("ls", help="every key, without its secret")
+    revoke = actions.add_parser("revoke", help="refuse a key from now on")
+    revoke.add_argument("id", help="the part between the dashes, see ls")
+
+    def run(arguments: argparse.Namespace) -> int:
+        from gateway.keys_command import run as act
+
+        return act(arguments)
 
     return run
 

@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -39,22 +38,35 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _sqlite(url: str) -> str:
+    if not url.startswith("sqlite:///"):
+        raise ValueError(f"{url!r} is not a store we know; use sqlite:///absolute/path.db")
+    return url
+
+
+StoreUrl = Annotated[str, AfterValidator(_sqlite)]
+
+
 class Server(_Section):
+    """`auth`: with "keys", clients need one of those in the file `keys`."""
+
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     max_in_flight: Annotated[int, Field(ge=1)] = 1024
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     drain_s: PositiveSeconds = 30.0
 
-    @field_validator("host")
-    @classmethod
-    def _loopback_only(cls, host: str) -> str:
-        if host not in _LOOPBACK:
+    auth: Literal["keys", "none"] = "none"
+    keys: StoreUrl | None = None
+
+    @model_validator(mode="after")
+    def _no_open_door(self) -> Self:
+        if self.auth == "none" and self.host not in _LOOPBACK:
             raise ValueError(
-                "callers are not authenticated, so only a loopback host is safe "
-                "(127.0.0.1, ::1, localhost); put an authenticating proxy in front"
+                f"auth = 'none' is refused on host {self.host!r}: anyone who can reach it could "
+                "use it; set auth = 'keys' (see `tutelage keys create`) or host = '127.0.0.1'"
             )
-        return host
+        return self
 
 
 class EnvSecret(_Section):
@@ -134,16 +146,9 @@ class Route(_Section):
 
 
 class Traces(_Section):
-    store: str | None = None
+    store: StoreUrl | None = None
     content: Literal["full", "none"] = "full"
     retention_days: Annotated[float, Field(gt=0)] = 30.0
-
-    @field_validator("store")
-    @classmethod
-    def _known_scheme(cls, store: str | None) -> str | None:
-        if store is not None and not store.startswith("sqlite:///"):
-            raise ValueError(f"{store!r} is not a store we know; use sqlite:///path/to/traces.db")
-        return store
 
 
 class Settings(_Section):

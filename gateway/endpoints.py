@@ -1,8 +1,8 @@
 """The endpoints behind the URL table: the raw ASGI ones and the cold ones."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Header, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
@@ -50,12 +50,17 @@ def cold_routes(on: Services) -> APIRouter:
     cold = APIRouter()
     created = int(on.clock.unix_s())
 
-    @cold.get("/v1/models", tags=["openai"])
+    def known_caller(authorization: Annotated[str | None, Header()] = None) -> None:
+        on.callers.identify(authorization)
+
+    keyed = [Depends(known_caller)]
+
+    @cold.get("/v1/models", tags=["openai"], dependencies=keyed)
     async def models() -> Models:
         """The routes, and their pins (`route:student`, `route:teacher`)."""
         return Models(data=[Model(id=name, created=created) for name in on.routes.models])
 
-    @cold.get("/v1/models/{model}", tags=["openai"])
+    @cold.get("/v1/models/{model}", tags=["openai"], dependencies=keyed)
     async def model(model: str) -> Model:
         """One route or pin."""
         if model not in on.routes.models:

@@ -2,6 +2,7 @@
 
 GatewayError
 ├── BadRequest             400  the client can fix it; names the field
+├── Unauthorized           401  no key, or one that does not work
 ├── UnknownModel           404
 ├── NoSuchPath        404, 405  no such URL, or not with this method
 ├── TooLarge               413
@@ -36,6 +37,10 @@ class BadRequest(GatewayError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"`{field}`: {problem}" if field else problem)
         self.param = field or None
+
+
+class Unauthorized(GatewayError):
+    status, type, code = 401, "invalid_request_error", "invalid_api_key"
 
 
 class UnknownModel(GatewayError):

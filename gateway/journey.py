@@ -1,9 +1,10 @@
 """One request, told downward: read this first.
 
-1. read the body and parse it            5. answer: student, teacher or the cascade
-2. find the route                        6. respond, under provenance headers
-3. take a slot                           7. close the record and hand it to the tap
-4. plan (pure)                           8. the slot is freed when the last byte left
+1. who is calling?                       5. plan (pure)
+2. read the body and parse it            6. answer: student, teacher or the cascade
+3. find the route                        7. respond, under provenance headers
+4. take a slot, freed when the last      8. close the record and hand it to the tap
+   byte left or the client hung up
 """
 
 import logging
@@ -17,7 +18,7 @@ from gateway.respond import respond
 from gateway.route import Route
 from gateway.services import Services
 from gateway.wire import ChatRequest, parse_chat
-from router.policy import Pin, plan
+from router.policy import Plan, plan
 from router.trace import Outcome, new_trace_id
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,11 @@ class Bug(GatewayError):
 
 async def chat(http: Http, on: Services) -> None:
     try:
+        caller = on.callers.identify(http.header(b"authorization"))
         asked = parse_chat(await http.body())
         route, pin = on.routes.find(asked.model)
         with on.admission.take():
-            await _serve(http, on, asked, route, pin)
+            await _serve(http, on, asked, plan(route.mode, pin), route=route, caller=caller)
     except ClientLeft:
         return
     except GatewayError as error:
@@ -41,7 +43,7 @@ async def chat(http: Http, on: Services) -> None:
 
 
 async def _serve(
-    http: Http, on: Services, asked: ChatRequest, route: Route, pin: Pin | None
+    http: Http, on: Services, asked: ChatRequest, plan: Plan, *, route: Route, caller: str | None
 ) -> None:
     """From here on the request is accepted: whatever happens, one record of it is closed."""
     now_s = on.clock.unix_s()
@@ -49,7 +51,8 @@ async def _serve(
         trace_id=new_trace_id(now_s, os.urandom(10)),
         asked=asked,
         route=route,
-        plan=plan(route.mode, pin),
+        plan=plan,
+        caller=caller,
         clock=on.clock,
         started_unix_s=now_s,
         started_s=on.clock.monotonic_s(),

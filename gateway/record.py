@@ -20,6 +20,7 @@ class Record:
     asked: ChatRequest
     route: Route
     plan: Plan
+    caller: str | None
     clock: Clock
     started_unix_s: float
     started_s: float
@@ -95,7 +96,7 @@ class Record:
             trace_id=self.trace_id,
             ts=self.started_unix_s,
             route=self.route.name,
-            caller=None,
+            caller=self.caller,
             release=None,
             stream=self.asked.stream,
             request=msgspec.Raw(self.asked.raw),

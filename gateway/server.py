@@ -4,13 +4,16 @@ import asyncio
 import logging
 import signal
 import socket
+from pathlib import Path
 
 import uvicorn
 import uvloop
 
 from gateway import config
 from gateway.app import make_app, open_services
+from gateway.callers import Anyone, KeyHolders
 from gateway.clock import SystemClock
+from gateway.keys import Keyring
 from gateway.metrics import Metrics
 from gateway.traces import open_writer
 
@@ -40,17 +43,23 @@ def listen(server: config.Server) -> socket.socket:
     return listener
 
 
-async def serve(settings: config.Settings, listener: socket.socket, *, store: str) -> None:
+async def serve(
+    settings: config.Settings, listener: socket.socket, *, store: str, keys: Path
+) -> None:
     """Run the gateway on `listener` until SIGINT or SIGTERM.
 
     Then: no new connections, requests in flight are finished (for `server.drain_s` at most), shadow
     work is waited for, traces are written.
     """
-    metrics = Metrics()
+    clock, metrics = SystemClock(), Metrics()
+    holders = KeyHolders(Keyring(keys), clock)
+    callers = holders if settings.server.auth == "keys" else Anyone()
     secrets = config.secrets(settings)
-    traces = open_writer(store, settings.traces, clock=SystemClock(), on_outcome=metrics.traced)
+    traces = open_writer(store, settings.traces, clock=clock, on_outcome=metrics.traced)
     try:
-        async with open_services(settings, traces, metrics=metrics, secrets=secrets) as on:
+        async with open_services(
+            settings, traces, callers=callers, metrics=metrics, secrets=secrets, clock=clock
+        ) as on:
             server = uvicorn.Server(
                 uvicorn.Config(
                     make_app(on),
@@ -67,13 +76,13 @@ async def serve(settings: config.Settings, listener: socket.socket, *, store: st
         await traces.aclose()
 
 
-def run(settings: config.Settings, listener: socket.socket, *, store: str) -> None:
+def run(settings: config.Settings, listener: socket.socket, *, store: str, keys: Path) -> None:
     """`serve` in an event loop of its own."""
     # uvicorn drains on these signals, then raises them again: by then we are on our way out anyway.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _already_leaving)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, listener, store=store))
+        runner.run(serve(settings, listener, store=store, keys=keys))
 
 
 def _already_leaving(number: int, _frame: object) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gateway.admission import Admission
 from gateway.background import Background
+from gateway.callers import Callers
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.metrics import Metrics
@@ -14,6 +15,7 @@ from gateway.tap import Tap
 @dataclass(frozen=True, slots=True)
 class Services:
     routes: RouteTable
+    callers: Callers
     admission: Admission
     tap: Tap
     metrics: Metrics

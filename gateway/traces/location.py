@@ -24,6 +24,11 @@ def default_store(env: Mapping[str, str], *, platform: str = sys.platform) -> st
     return f"{_SCHEME}{_home(env, platform) / 'traces.db'}"
 
 
+def default_keys(env: Mapping[str, str], *, platform: str = sys.platform) -> str:
+    """`keys.db`, in the same folder."""
+    return f"{_SCHEME}{_home(env, platform) / 'keys.db'}"
+
+
 def _home(env: Mapping[str, str], platform: str) -> Path:
     """The rule of `serving.home`, which the gateway may not import; a test holds them together."""
     if chosen := env.get("TUTELAGE_HOME"):

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import config
 from gateway.app import make_app, open_services
+from gateway.callers import Anyone, Callers
 from gateway.metrics import Metrics
 from gateway.services import Services
 from router.trace import Exchange, Judgement, ModelAnswer
@@ -98,7 +99,11 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    *, route: dict[str, Any] | None = None, student: dict[str, Any] | None = None, **sections: Any
+    *,
+    route: dict[str, Any] | None = None,
+    student: dict[str, Any] | None = None,
+    callers: Callers | None = None,
+    **sections: Any,
 ) -> AsyncIterator[Rig]:
     """`route` and `student` are merged into the config's route and student upstream."""
     journal: list[str] = []
@@ -118,7 +123,9 @@ async def rig(
             }
         )
         async with (
-            open_services(settings, traces, metrics=Metrics(), secrets={}) as on,
+            open_services(
+                settings, traces, callers=callers or Anyone(), metrics=Metrics(), secrets={}
+            ) as on,
             _listening(on) as url,
             httpx.AsyncClient(base_url=url, timeout=30) as http,
             AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,

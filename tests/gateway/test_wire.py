@@ -1,0 +1,125 @@
+"""Golden transcripts of real engines, and the splicing of requests."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import BadRequest
+from gateway.sse import DONE, SseDecoder
+from gateway.wire import error_message, for_client, parse_chat, parse_reply
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+ENGINES = ["vllm-0.32", "llamacpp"]
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / name).read_bytes()
+
+
+def ask(**more: object) -> bytes:
+    return msgspec.json.encode({"model": "m", "messages": [{"role": "user"}], **more})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_logprobs_of_a_recorded_answer_are_read(engine: str) -> None:
+    (choice,) = parse_reply(golden(f"{engine}/chat_logprobs_length.json")).choices
+
+    tokens = choice.tokens()
+    assert len(tokens) > 3
+    assert all(token.logprob <= 0 for token in tokens)
+    assert choice.message is not None
+    assert choice.message.content is not None
+    text = b"".join(token.text() for token in tokens)
+    assert text.removesuffix(b"<|im_end|>") == choice.message.content.encode()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_recorded_answer_without_its_logprobs_is_otherwise_the_same(engine: str) -> None:
+    body = golden(f"{engine}/chat_logprobs_length.json")
+
+    stripped = for_client(parse_chat(ask()), body, parse_reply(body))
+
+    assert stripped is not None
+    expected = msgspec.json.decode(body)
+    expected["choices"][0]["logprobs"] = None
+    assert msgspec.json.decode(stripped) == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_recorded_stream_is_read_to_its_end_and_keeps_what_the_client_asked_for(
+    engine: str,
+) -> None:
+    *payloads, done = SseDecoder().feed(golden(f"{engine}/chat_stream_length.sse"))
+    wishes = parse_chat(ask(stream=True, logprobs=True, stream_options={"include_usage": True}))
+    plain = parse_chat(ask(stream=True))
+
+    kept = [for_client(wishes, payload, parse_reply(payload)) for payload in payloads]
+    shown = [for_client(plain, payload, parse_reply(payload)) for payload in payloads]
+
+    assert done == DONE
+    assert kept == payloads
+    assert shown[-1] is None, "the usage chunk was not asked for"
+    assert all(payload is not None and b'logprob":-' not in payload for payload in shown[:-1])
+
+
+def test_each_choice_of_several_has_its_own_logprobs() -> None:
+    reply = parse_reply(golden("vllm-0.32/chat_n3.json"))
+
+    assert [choice.index for choice in reply.choices] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (golden("vllm-0.32/error_top_logprobs.json"), "logprobs"),
+        (golden("vllm-0.32/error_unknown_model.json"), "The model `nope` does not exist"),
+        (b'{"error":"plain words"}', "plain words"),
+        (b'{"detail":[{"loc":["body"]}]}', "loc"),
+        (b"<html>Bad Gateway</html>", "Bad Gateway"),
+        (b"", "no explanation"),
+    ],
+)
+def test_an_engines_error_is_understood_whatever_its_shape(body: bytes, message: str) -> None:
+    assert message in error_message(body)[0]
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=6), json_values, max_size=5))
+def test_fields_we_do_not_know_pass_through(fields: dict[str, object]) -> None:
+    known = {"model", "messages", "stream", "n", "logprobs", "stream_options"}
+    fields = {name: value for name, value in fields.items() if name not in known}
+
+    sent = msgspec.json.decode(parse_chat(ask(**fields)).body_for("engine"))
+
+    assert sent == {"model": "engine", "messages": [{"role": "user"}], **fields}
+
+
+def test_options_of_a_stream_are_kept_beside_ours() -> None:
+    asked = parse_chat(ask(stream=True, stream_options={"include_obfuscation": False}))
+
+    sent = msgspec.json.decode(asked.body_for("engine", observe=True))
+
+    assert sent["stream_options"] == {"include_obfuscation": False, "include_usage": True}
+    assert sent["logprobs"] is True
+
+
+def test_nulls_are_as_good_as_absent() -> None:
+    asked = parse_chat(ask(stream=None, n=None, logprobs=None, stream_options=None))
+
+    assert (asked.stream, asked.choices, asked.logprobs) == (False, 1, False)
+
+
+@given(st.binary(max_size=40))
+def test_arbitrary_bytes_are_refused_and_never_crash(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_chat(body)
