@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-distill check format lock build weights clean
+.PHONY: help up test test-distill check format bench lock build weights clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts
 format: $(VENV)/.dev  ## rewrite the code to the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.local  ## student, teacher and cascade end to end, as ratios, into benchmarks/
+	@$(BIN)/python -m benchmarks.embedded $(ARGS)
 
 lock: $(VENV)/.dev  ## resolve constraints.txt anew
 	@$(BIN)/python tests/lock.py --write $(ARGS)

@@ -1,0 +1,20 @@
+"""The data plane: bytes in, bytes out. It talks HTTP to engines and never imports one.
+
+A request, in the order in which the modules see it:
+
+ 1. server       listens; drains on SIGTERM
+ 2. routes       the URL table; endpoints are the raw ASGI callables behind it
+ 3. asgi         one HTTP exchange: the body in, an answer or a stream out, the hang-up seen
+ 4. journey      the story of one request, told downward: read this first
+ 5. callers      an API key becomes a name (keys: the file they are kept in)
+ 6. wire         OpenAI bytes to typed values, and the splicing of what goes on to an engine
+ 7. admission    a slot, held until the last byte left or the client hung up
+ 8. cascade      student, gate, teacher: who answers
+ 9. upstream     one backend: replicas, timeouts (watchdog), retries, hang-up;
+                 transport carries its bytes, sse reads its events, transcript remembers its words
+10. respond      the answer to the client's bytes; a broken stream ends loudly
+11. record       what became of it all, closed once
+12. tap          off the path: traces, metrics, shadow, judging
+
+app makes all of these; config says with which values. doctor and ask are commands.
+"""

@@ -19,7 +19,7 @@ from gateway.errors import GatewayError, NoSuchPath, openai_body
 from gateway.health import Health
 from gateway.judging import Judging
 from gateway.metrics import Metrics
-from gateway.openapi import describe_hot_routes
+from gateway.openapi import DescribedApp
 from gateway.route import Route, RouteTable
 from gateway.routes import mount
 from gateway.services import Services
@@ -72,11 +72,10 @@ async def open_services(
 
 
 def make_app(on: Services) -> FastAPI:
-    app = FastAPI(title="tutelage", version=version("tutelage"), docs_url=None, redoc_url=None)
+    app = DescribedApp(title="tutelage", version=version("tutelage"), docs_url=None, redoc_url=None)
     app.add_exception_handler(GatewayError, _openai_error)
     app.add_exception_handler(HTTPException, _openai_error)
     mount(app, on)
-    describe_hot_routes(app)
     return app
 
 

@@ -1,5 +1,7 @@
 """The OpenAPI description of the raw ASGI routes, which FastAPI cannot see by itself."""
 
+from typing import Any
+
 from fastapi import FastAPI
 
 _ERROR = {
@@ -85,10 +87,15 @@ _CHAT_PATH = {
 }
 
 
-def describe_hot_routes(app: FastAPI) -> None:
-    """Add them to what `app.openapi()` finds."""
-    document = app.openapi()
-    document["paths"]["/v1/chat/completions"] = _CHAT_PATH
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas["OpenAIError"] = _ERROR
-    schemas["ChatRequest"] = _CHAT
+class DescribedApp(FastAPI):
+    """FastAPI whose description covers the raw ASGI routes too; made when it is asked for."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["paths"]["/v1/chat/completions"] = _CHAT_PATH
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["OpenAIError"] = _ERROR
+            schemas["ChatRequest"] = _CHAT
+            self.openapi_schema = document
+        return self.openapi_schema

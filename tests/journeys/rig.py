@@ -1,7 +1,6 @@
 """A running gateway between a scripted student and a scripted teacher, and clients for it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from gateway import config
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, Callers
 from gateway.metrics import Metrics
+from gateway.server import listen
 from gateway.services import Services
 from router.trace import Exchange, Judgement, ModelAnswer
 from serving.scripted_engine import ScriptedEngine
@@ -135,8 +135,7 @@ async def rig(
 
 @asynccontextmanager
 async def _listening(on: Services) -> AsyncIterator[str]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with listen(config.Server(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = uvicorn.Server(
             uvicorn.Config(make_app(on), lifespan="off", log_level="warning", access_log=False)
