@@ -106,7 +106,7 @@ def _table(seconds: dict[str, list[float]]) -> str:
     lines = [
         "# The embedded default, end to end",
         "",
-        f"`make bench`: {len(seconds['cascade'])} held-out questions each way, in turn, one at a time.",
+        f"`make bench`: {len(seconds['cascade'])} held-out questions each way, in turn.",
         f"Machine: {_processor()}, Python {platform.python_version()}; commit {_commit()}.",
         "",
         "| way | p50 ms | p95 ms | p50 / teacher's p50 |",
