@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from serving.home import Home
 from serving.models import BASE
@@ -43,12 +44,20 @@ def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
 
 sys.addaudithook(_stay_on_this_machine)
 
+settings.register_profile(
+    "house",
+    deadline=None,  # a busy machine is no bug
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("house")
+
 
 @pytest.fixture(autouse=True)
-def _no_network() -> Iterator[None]:
+def attempts_to_get_out() -> Iterator[list[str]]:
     """Fail the test even where the code under test swallowed the refusal."""
     _attempts.clear()
-    yield
+    yield _attempts
     assert not _attempts, f"reached past loopback: {_attempts}"
 
 
