@@ -23,7 +23,10 @@ class Command:
 
 
 def engine_command(spec: EngineSpec, *, env: Mapping[str, str], cores: int) -> Command:
-    """The child process of `spec`; its threads settled, so that a log shows what ran."""
+    """The child process of `spec`; its threads settled, so that a log shows what ran.
+
+    `cores`: what it may keep busy; sharing them among engines is the caller's business.
+    """
     threads = spec.threads or min(cores, MOST_USEFUL_THREADS)
     settled = spec.model_copy(update={"threads": threads})
     return Command(

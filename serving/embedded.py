@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving import triage
+from serving.errors import ModelUnavailable
 from serving.home import Home
 from serving.models import BASE, Derived, ModelCache
 from serving.ports import pick_free_port
@@ -27,16 +28,18 @@ class EmbeddedModels:
 def prepare_models(cache: ModelCache) -> EmbeddedModels:
     """Fetches and derives what is not there yet. Raises `ModelUnavailable`."""
     base = cache.fetched(BASE)
-    manifest = triage.manifest()
-    student = cache.derived(
-        Derived(
-            file_name="triage-student.gguf",
-            sha256=manifest.student_sha256,
-            make=triage.derive_student,
-        ),
-        base,
-    )
-    return EmbeddedModels(base, triage.teacher_adapter_path(), student)
+    try:
+        student = cache.derived(
+            Derived(
+                file_name="triage-student.gguf",
+                sha256=triage.manifest().student_sha256,
+                make=triage.derive_student,
+            ),
+            base,
+        )
+        return EmbeddedModels(base, triage.teacher_adapter_path(), student)
+    except ValueError as error:  # BrokenManifest, BrokenDelta, WrongFile: each tells the cure
+        raise ModelUnavailable(str(error)) from error
 
 
 def write_config(home: Home, models: EmbeddedModels, *, port: int) -> Path:

@@ -35,7 +35,7 @@ class EngineSpec(_Checked):
     slots: Annotated[int, Field(ge=1, le=64)] = 4
     """Requests decoded at the same time; more wait in the engine."""
     threads: Annotated[int, Field(ge=1)] | None = None
-    """None takes the cores this process may use, at most 8."""
+    """None takes this engine's share of the cores that are ours to use, at most 8."""
     prompt_cache_mib: Annotated[int, Field(ge=0)] = 0
     """Memory for prompts of finished requests (llama.cpp's own default is 8192)."""
 

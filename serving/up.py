@@ -117,8 +117,10 @@ def _engines(deployment: Deployment, home: Home, env: Mapping[str, str]) -> list
             f"{deployment.config}: [engines]",
             f"llama.cpp is not installed; run `{sys.executable} -m pip install 'tutelage[local]'`",
         )
-    cores = usable_cores()
-    return [Engine(spec, logs=home.logs, env=env, cores=cores) for spec in deployment.engines]
+    # llama.cpp's threads meet at a spinning barrier many times a token: one that has to wait for
+    # a core makes all wait, ten times slower and more. So engines share the cores out.
+    share = max(1, usable_cores() // max(1, len(deployment.engines)))
+    return [Engine(spec, logs=home.logs, env=env, cores=share) for spec in deployment.engines]
 
 
 def _gateway(deployment: Deployment, home: Home, env: Mapping[str, str]) -> Process:
