@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _TRUE = msgspec.Raw(b"true")
 _FALSE = msgspec.Raw(b"false")
+_ONE = msgspec.Raw(b"1")
 _NULL = msgspec.Raw(b"null")
 
 
@@ -52,6 +53,7 @@ class ChatRequest:
         fields["model"] = msgspec.Raw(msgspec.json.encode(model))
         if observe and not self.logprobs:
             fields["logprobs"] = _TRUE
+            fields.setdefault("top_logprobs", _ONE)  # llama.cpp's own default is 20 a token
         streams = self.stream if stream is None else stream
         if streams:
             fields["stream_options"] = _with_usage(fields.get("stream_options"))

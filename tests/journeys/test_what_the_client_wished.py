@@ -49,7 +49,8 @@ async def test_our_own_logprobs_are_stripped_from_a_whole_answer() -> None:
     async with rig() as on:
         answer = await on.ask()
 
-        assert on.student.requests[0].body["logprobs"] is True
+        asked = on.student.requests[0].body
+        assert (asked["logprobs"], asked["top_logprobs"]) == (True, 1)
         assert answer.json()["choices"][0]["logprobs"] is None
 
 
