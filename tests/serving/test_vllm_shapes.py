@@ -176,10 +176,9 @@ def test_a_stop_string_ends_the_answer_before_itself(stop: str | list[str], left
 
     assert (choice["message"]["content"], choice["finish_reason"]) == (left, "stop")
     assert choice["stop_reason"] in stop
-    deltas = [
-        event["choices"][0]["delta"]["content"] for event in events(streamed(say, stop=stop))[:-1]
-    ]
-    assert "".join(deltas) == left
+    chunks = [event["choices"][0] for event in events(streamed(say, stop=stop))[:-1]]
+    assert "".join(chunk["delta"]["content"] for chunk in chunks) == left
+    assert chunks[-1]["stop_reason"] == choice["stop_reason"]
 
 
 def test_max_tokens_ends_the_answer_with_length() -> None:
