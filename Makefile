@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-distill check format bench lock build weights clean
+.PHONY: help up test test-distill check format bench lock tree build weights clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench: $(VENV)/.local  ## student, teacher and cascade end to end, as ratios, in
 
 lock: $(VENV)/.dev  ## resolve constraints.txt anew
 	@$(BIN)/python tests/lock.py --write $(ARGS)
+
+tree: $(VENV)/.dev  ## write the README's tree anew
+	@$(BIN)/python -m tests.tree --write
 
 build: $(VENV)/.dev  ## the wheel and the source archive, into dist/
 	@$(BIN)/python -m build --quiet
