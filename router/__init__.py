@@ -19,7 +19,7 @@ Glossary: one word for one thing, here and in every other package.
     teacher         the larger model that is asked where the student cannot be trusted
     release         a student together with its calibration and thresholds
     signal          a number read off token logprobs
-    confidence      probability, in [0, 1], that the teacher would agree with the student
+    confidence      in [0, 1], how surely the teacher would agree with the student
     threshold       the lowest confidence that commits, in (0, 1]
     window          the tokens held before the gate rules
     deciding token  a token that carries (part of) the answer, not the template around it

@@ -140,8 +140,12 @@ _judgements = msgspec.json.Decoder(Judgement)
 
 
 def encode(record: Exchange | Judgement) -> bytes:
-    """One line of JSON. Raises UnicodeEncodeError for text with lone surrogates."""
-    return _encoder.encode(record)
+    """One line of JSON. Raises UnicodeEncodeError for text with lone surrogates.
+
+    Raw JSON that runs over several lines is put on one; nothing else of it changes.
+    """
+    line = _encoder.encode(record)
+    return msgspec.json.format(line, indent=-1) if b"\n" in line else line
 
 
 def decode_exchange(line: bytes) -> Exchange:

@@ -24,7 +24,7 @@ _LINGER_S = 0.1
 _RETRY_S = 1.0
 _BATCH = 512
 _PURGE_EVERY_S = 3600.0
-_PURGE_CHUNK = 2000
+_PURGE_CHUNK = 500
 _DAY_S = 86_400.0
 
 _PUT_EXCHANGE = """
@@ -68,7 +68,7 @@ class SqliteWriter:
         self._queue: deque[Record] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._purged_s: float | None = None
+        self._purge_at_s = clock.unix_s()
         # A daemon: a crash elsewhere must not leave a process that will not end.
         self._thread = threading.Thread(target=self._run, name="trace-writer", daemon=True)
         self._thread.start()
@@ -112,9 +112,9 @@ class SqliteWriter:
             return self._closing and not self._queue
 
     def _next_batch(self) -> list[Record]:
-        """The head of the queue; nothing after an hour without records, or at the end."""
+        """The head of the queue; nothing when it is time to purge, or at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closing, timeout=_PURGE_EVERY_S)
+            self._changed.wait_for(lambda: self._queue or self._closing, timeout=self._idle_s())
             if self._queue:
                 self._changed.wait_for(
                     lambda: len(self._queue) >= _BATCH or self._closing, timeout=_LINGER_S
@@ -162,24 +162,32 @@ class SqliteWriter:
             return Fate.UNWRITABLE
         return Fate.STORED if rows else Fate.DUPLICATE
 
+    def _idle_s(self) -> float:
+        """How long to wait for records before the next purge, or the rest of this one."""
+        return min(_PURGE_EVERY_S, max(0.0, self._purge_at_s - self._clock.unix_s()))
+
     def _purge_if_due(self) -> None:
+        """A chunk between two batches, so that new records wait no longer than that."""
         now_s = self._clock.unix_s()
-        if self._purged_s is not None and now_s < self._purged_s + _PURGE_EVERY_S:
+        if now_s < self._purge_at_s:
             return
-        self._purged_s = now_s
         try:
-            _purge(self._connection, before_ts=now_s - self._retention_s)
+            is_rest = _purge(self._connection, before_ts=now_s - self._retention_s)
         except sqlite3.Error as error:
             log.warning("old traces are not purged, trying again in an hour: %s", error)
+            is_rest = False
+        if not is_rest:
+            self._purge_at_s = now_s + _PURGE_EVERY_S
 
 
-def _purge(connection: sqlite3.Connection, *, before_ts: float) -> None:
-    """Deletes what is older, a chunk a transaction: other workers' commits wait no longer."""
+def _purge(connection: sqlite3.Connection, *, before_ts: float) -> bool:
+    """Deletes some of what is older; True if there may be more."""
+    is_rest = False
     for table in ("exchanges", "judgements"):
         old = f"SELECT rowid FROM {table} WHERE ts < ? LIMIT {_PURGE_CHUNK}"  # noqa: S608 - ours
         delete = f"DELETE FROM {table} WHERE rowid IN ({old})"  # noqa: S608 - ours
-        while connection.execute(delete, (before_ts,)).rowcount == _PURGE_CHUNK:
-            pass
+        is_rest |= connection.execute(delete, (before_ts,)).rowcount == _PURGE_CHUNK
+    return is_rest
 
 
 def _exchange_row(exchange: Exchange) -> tuple[str | float | bytes | None, ...]:

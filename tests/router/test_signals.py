@@ -138,6 +138,7 @@ def test_a_code_block_is_prose_but_for_its_fence_line() -> None:
         (b'{"a":', b"1", b"} ", b"Hope", b" it helps"),
         (b'{"a"', b"=", b"1"),
         (b"[1", b",", b"]"),
+        (b'{"a":', b"1", b"}", b"```"),
     ],
 )
 def test_what_stops_being_json_is_prose_from_there_on(tokens: tuple[bytes, ...]) -> None:

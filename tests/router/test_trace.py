@@ -3,7 +3,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, UnsetType
 
@@ -101,6 +101,7 @@ def test_a_judgement_is_read_back_as_it_was_written(judgement: Judgement) -> Non
     assert decode_judgement(encode(judgement)) == judgement
 
 
+@settings(max_examples=20)
 @given(exchanges, judgements)
 def test_a_record_is_one_line_of_json_that_says_what_it_is(
     exchange: Exchange, judgement: Judgement
@@ -112,6 +113,17 @@ def test_a_record_is_one_line_of_json_that_says_what_it_is(
         assert (document["kind"], document["schema"]) == (kind, SCHEMA)
 
 
+@settings(max_examples=20)
+@given(exchanges)
+def test_a_request_that_runs_over_lines_is_put_on_one(exchange: Exchange) -> None:
+    spread = msgspec.structs.replace(exchange, request=Raw(b'{\n  "a": [1.50,\r\n "x\\n y"]\n}'))
+    line = encode(spread)
+
+    assert b"\n" not in line
+    assert decode_exchange(line).request == Raw(b'{"a":[1.50,"x\\n y"]}')
+
+
+@settings(max_examples=20)
 @given(exchanges)
 def test_a_field_from_a_later_version_is_passed_over(exchange: Exchange) -> None:
     line = encode(exchange)[:-1] + b',"mood":"fine"}'
@@ -119,6 +131,7 @@ def test_a_field_from_a_later_version_is_passed_over(exchange: Exchange) -> None
     assert decode_exchange(line) == exchange
 
 
+@settings(max_examples=20)
 @given(exchanges, judgements)
 def test_a_newer_schema_is_refused(exchange: Exchange, judgement: Judgement) -> None:
     newer = msgspec.structs.replace(exchange, schema=SCHEMA + 1)

@@ -204,18 +204,17 @@ async def test_what_is_older_than_the_retention_goes_when_a_writer_starts(
 ) -> None:
     old = NOON_S - 31 * DAY_S
     writer = open_writer(Tally(), retention_days=365.0)
-    for number in range(2500):  # more than one chunk
+    for number in range(700):  # more than one chunk
         writer.put(exchange(number, ts=old))
     writer.put(judgement(1, ts=old))
-    writer.put(exchange(9999))
     await writer.aclose()
-    await open_writer(Tally(), retention_days=30.0).aclose()
 
     tally = Tally()
-    after = open_writer(tally)
-    after.put(exchange(10_000))
-    tally.wait("stored", 1)
-    assert stored(path) == [trace_id(9999), trace_id(10_000)]
+    after = open_writer(tally, retention_days=30.0)
+    for number in range(1, 4):  # a chunk goes between two batches
+        after.put(exchange(number))
+        tally.wait("stored", number)
+    assert stored(path) == [trace_id(1), trace_id(2), trace_id(3)]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM judgements").fetchone() == (0,)
 
