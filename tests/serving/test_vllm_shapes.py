@@ -163,6 +163,7 @@ def test_made_up_alternatives_never_exceed_the_mass_that_is_left() -> None:
 
 def test_usage_is_streamed_only_when_asked_for() -> None:
     assert "usage" not in streamed(Say("4"))
+    assert "usage" not in streamed(Say("4"), stream_options={"include_usage": False})
     assert "usage" in streamed(Say("4"), stream_options={"include_usage": True})
 
 
