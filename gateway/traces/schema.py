@@ -6,6 +6,8 @@ by time holds them all, so that figures over a million requests are read without
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,14 +62,9 @@ def connect_writer(path: Path) -> sqlite3.Connection:
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
     except (OSError, sqlite3.Error) as error:
-        raise TraceStoreError(f"traces.store: {path} cannot be opened: {error}") from error
-    try:
+        raise TraceStoreError(f"store: {path} cannot be opened: {error}") from error
+    with _closed_on_error(connection, path):
         _prepare(connection, path)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise TraceStoreError(f"traces.store: {path} cannot be used: {error}") from error
-        raise
     return connection
 
 
@@ -82,11 +79,24 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None
         )
+    except sqlite3.Error as error:
+        raise TraceStoreError(f"store: {path} cannot be opened: {error}") from error
+    with _closed_on_error(connection, path):
         if not _is_current(connection, path):
             raise TraceStoreError(f"store: {path} holds no traces; is it the right file?")
-    except sqlite3.Error as error:
-        raise TraceStoreError(f"store: {path} cannot be read: {error}") from error
     return connection
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        connection.close()
+        raise TraceStoreError(f"store: {path} cannot be used: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -11,7 +11,7 @@ from gateway.traces.store import TraceStoreError
 
 
 def test_a_store_is_made_with_its_folder_and_only_its_owner_reads_it(tmp_path: Path) -> None:
-    path = tmp_path / "a folder" / "of 100%" / "traces.db"
+    path = tmp_path / "a folder" / "of 100%25, why?" / "traces.db"
     connect_writer(path).close()
     connect_reader(path).close()
 
@@ -83,7 +83,7 @@ def test_a_store_that_is_not_there_says_how_it_comes_to_be(path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(TraceStoreError, match=r"traces.store: .*file/traces.db cannot be opened"):
+    with pytest.raises(TraceStoreError, match=r"store: .*file/traces\.db cannot be opened"):
         connect_writer(tmp_path / "file" / "traces.db")
 
 

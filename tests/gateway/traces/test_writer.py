@@ -140,6 +140,7 @@ async def test_a_full_disk_at_the_shutdown_is_counted_not_hidden(
 
     assert tally.counts == {"dropped:store_failed": 1000}
     assert "database or disk is full" in caplog.text
+    assert caplog.text.count("dropped at the shutdown") == 1  # one last try, not one a batch
     assert stored(path) == []
 
 
