@@ -100,6 +100,7 @@ def _closed_on_error(connection: sqlite3.Connection, path: Path) -> Iterator[Non
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    _is_current(connection, path)  # before the first change: the file may be another program's
     connection.execute("PRAGMA journal_mode = WAL")
     # A commit survives the death of the process; a power cut may take the last few.
     connection.execute("PRAGMA synchronous = NORMAL")

@@ -51,10 +51,12 @@ def test_a_newer_schema_is_refused_by_both_sides(path: Path) -> None:
 def test_another_programs_database_is_left_alone(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")
+    before = path.read_bytes()
 
     for connect in (connect_writer, connect_reader):
         with pytest.raises(TraceStoreError, match="another program's database"):
             connect(path)
+    assert path.read_bytes() == before
 
 
 def test_what_is_no_database_is_refused(path: Path) -> None:
