@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from serving.deployment import Price, read_deployment
+from serving.errors import BadConfig
+
+WITH_ENGINE = """
+[server]
+port = 9000
+[upstreams.student]
+base_url = "http://127.0.0.1:8101/v1/"
+model = "m"
+price = { input_usd_per_mtok = 0.02, output_usd_per_mtok = 0.04 }
+[upstreams.teacher]
+base_url = "https://api.example.com/v1"
+model = "large"
+[routes.support]
+student = "student"
+teacher = "teacher"
+[engines.student]
+gguf = "models/student.gguf"
+adapters = [{ path = "/abs/lora.gguf" }]
+port = 8101
+model = "m"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "tutelage.toml"
+    path.write_text(text)
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(BadConfig) as refused:
+        read_deployment(written(folder, text))
+    return str(refused.value)
+
+
+def test_engines_and_address_are_read_and_the_rest_is_left_to_the_gateway(tmp_path: Path) -> None:
+    found = read_deployment(written(tmp_path, WITH_ENGINE + "[nobody.knows]\nthis = 1\n"))
+
+    assert found.url == "http://127.0.0.1:9000"
+    (engine,) = found.engines
+    assert engine.name == "student"
+    assert found.prices["student"] == Price(input_usd_per_mtok=0.02, output_usd_per_mtok=0.04)
+    assert found.routes["support"].teacher == "teacher"
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    (engine,) = read_deployment(written(tmp_path, WITH_ENGINE)).engines
+    assert engine.gguf == tmp_path / "models/student.gguf"
+    assert engine.adapters[0].path == Path("/abs/lora.gguf")
+
+
+def test_an_unknown_key_of_an_engine_is_refused_with_its_place(tmp_path: Path) -> None:
+    said = refusal(tmp_path, WITH_ENGINE + "quantum = true\n")
+    assert said.endswith(
+        "tutelage.toml: [engines.student]: quantum: unknown key; remove it or mend its spelling"
+    )
+
+
+def test_an_engine_without_a_port_is_refused(tmp_path: Path) -> None:
+    assert "[engines.student]: port: give one" in refusal(
+        tmp_path, WITH_ENGINE.replace("port = 8101\n", "")
+    )
+
+
+def test_an_engine_that_no_upstream_names_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, WITH_ENGINE.replace("port = 8101", "port = 8111"))
+    assert "no upstream has base_url = 'http://127.0.0.1:8111/v1'" in said
+
+
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
+    assert "tutelage.toml: not TOML" in refusal(tmp_path, "port: 8080")
+    with pytest.raises(BadConfig, match=r"none\.toml: cannot be read: No such file"):
+        read_deployment(tmp_path / "none.toml")
+
+
+def test_a_price_is_per_million_tokens() -> None:
+    price = Price(input_usd_per_mtok=2.0, output_usd_per_mtok=10.0)
+    assert price.usd(prompt_tokens=1_000_000, completion_tokens=500_000) == pytest.approx(7.0)
