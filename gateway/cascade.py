@@ -173,7 +173,7 @@ async def _draft(record: Record) -> _Draft:
         else:
             whole = await transcript.upstream.ask(body)
             held = [(whole, transcript.hear(whole))]
-            _feed(gate, held[0][1])
+            _feed(gate, record, held[0][1])
             transcript.ended(complete=True)
             draft = _Draft(record, transcript, gate.finish(), held, None, complete=True)
     except Trouble as trouble:
@@ -197,15 +197,18 @@ async def _streamed_draft(
                 return _Draft(record, transcript, gate.finish(), held, events, complete=True)
             reply = transcript.hear(payload)
             held.append((payload, reply))
-            verdict = _feed(gate, reply)
+            verdict = _feed(gate, record, reply)
     except BaseException:
         events.close()
         raise
     return _Draft(record, transcript, verdict, held, events, complete=False)
 
 
-def _feed(gate: AnswerGate, reply: Reply) -> Verdict:
+def _feed(gate: AnswerGate, record: Record, reply: Reply) -> Verdict:
     for choice in reply.choices:
+        if not 0 <= choice.index < record.asked.choices:
+            name = record.route.student.name
+            raise UpstreamFailed(name, f"sent choice {choice.index} of {record.asked.choices}")
         for token in choice.tokens():
             gate.feed(choice.index, token.text(), token.logprob)
     return gate.verdict

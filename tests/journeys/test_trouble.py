@@ -30,6 +30,10 @@ HTML = Garbage(
         (HTML, "student_error"),
         (Json({"error": {"message": "out of memory"}}), "student_error"),
         (Json({"choices": "none"}), "student_error"),
+        (
+            Json({"choices": [{"index": 7, "message": {"content": "more than asked"}}]}),
+            "student_error",
+        ),
         (Hang(), "student_timeout"),
     ],
 )
