@@ -53,9 +53,9 @@ def engines(parser: argparse.ArgumentParser) -> Runner:
 
         running = list(Roster(Home.of(os.environ).run).read())
         console = Console(highlight=False)
-        if running:
-            console.print(engines_table(running, now=datetime.now(UTC)))
-        else:
+        for file in running:
+            console.print(engines_table(file, now=datetime.now(UTC)))
+        if not running:
             console.print("no engine runs; `tutelage up` starts the embedded ones")
         return 0
 

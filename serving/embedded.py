@@ -18,11 +18,12 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedModels:
-    """The three files, verified."""
+    """The three files, verified, and the threshold that belongs to this student."""
 
     base: Path
     teacher_adapter: Path
     student: Path
+    threshold: float
 
 
 def prepare_models(cache: ModelCache) -> EmbeddedModels:
@@ -37,7 +38,8 @@ def prepare_models(cache: ModelCache) -> EmbeddedModels:
             ),
             base,
         )
-        return EmbeddedModels(base, triage.teacher_adapter_path(), student)
+        adapter = triage.teacher_adapter_path()
+        return EmbeddedModels(base, adapter, student, triage.manifest().threshold)
     except ValueError as error:  # BrokenManifest, BrokenDelta, WrongFile: each tells the cure
         raise ModelUnavailable(str(error)) from error
 
@@ -54,7 +56,6 @@ def write_config(home: Home, models: EmbeddedModels, *, port: int) -> Path:
             port=port,
             student_port=pick_free_port(_HOST),
             teacher_port=pick_free_port(_HOST),
-            threshold=triage.manifest().threshold,
         ),
         encoding="utf-8",
     )
@@ -69,7 +70,6 @@ def _toml(  # one template, top to bottom as in the file
     port: int,
     student_port: int,
     teacher_port: int,
-    threshold: float,
 ) -> str:
     def quoted(value: object) -> str:
         return json.dumps(str(value), ensure_ascii=False)  # also a TOML basic string
@@ -103,7 +103,7 @@ mode = "cascade"
 student = "student"
 teacher = "teacher"
 label = "sentiment"
-gate = {{ signal = "mean_probability", threshold = {threshold}, window_tokens = 24 }}
+gate = {{ signal = "mean_probability", threshold = {models.threshold}, window_tokens = 24 }}
 fallback = "regenerate"
 shadow = {{ rate = 0.05, max_in_flight = 1 }}
 compare = ["label"]

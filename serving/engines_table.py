@@ -1,6 +1,5 @@
 """`tutelage engines ls` as a table."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from rich.table import Table
@@ -8,26 +7,23 @@ from rich.table import Table
 from serving.roster import RosterFile, resident_bytes
 
 
-def engines_table(running: Iterable[RosterFile], *, now: datetime) -> Table:
+def engines_table(running: RosterFile, *, now: datetime) -> Table:
     """A row per engine; memory is measured now, the rest is what its supervisor last saw."""
-    table = Table()
-    for name in ("engine", "state", "pid", "port", "memory", "for", "model", "gateway"):
+    table = Table(box=None, title=f"behind {running.gateway_url}", title_justify="left")
+    for name in ("engine", "state", "pid", "port", "memory", "for"):
         table.add_column(name, no_wrap=True)
     table.add_column("log", overflow="fold")
-    for file in running:
-        for row in file.engines:
-            memory = resident_bytes(row.pid) if row.pid is not None else None
-            table.add_row(
-                row.name,
-                row.state,
-                "-" if row.pid is None else str(row.pid),
-                str(row.port),
-                "-" if memory is None else f"{memory / 1e6:.0f} MB",
-                _span(now - row.since),
-                row.model,
-                file.gateway_url,
-                str(row.log),
-            )
+    for row in running.engines:
+        memory = resident_bytes(row.pid) if row.pid is not None else None
+        table.add_row(
+            row.name,
+            row.state,
+            "-" if row.pid is None else str(row.pid),
+            str(row.port),
+            "-" if memory is None else f"{memory / 1e6:.0f} MB",
+            _span(now - row.since),
+            str(row.log),
+        )
     return table
 
 

@@ -35,6 +35,7 @@ class RosterFile(_Row):
 
     up_pid: int
     gateway_url: str
+    gateway_pid: int | None
     engines: tuple[EngineRow, ...]
 
 

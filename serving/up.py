@@ -79,9 +79,9 @@ def _up(
 
     screen.step(f"engines: {', '.join(s.name for s in deployment.engines) or 'none here'}")
     engines = _engines(deployment, home, env)
-    roster = _RunningEngines(engines, deployment, Roster(home.run), screen)
-    story.callback(roster.forget)
-    supervisor = Supervisor(engines, on_change=roster.note)
+    running = _Running(engines, deployment, Roster(home.run), screen)
+    story.callback(running.forget)
+    supervisor = Supervisor(engines, on_change=running.note)
     story.callback(supervisor.stop)
     supervisor.start()
 
@@ -91,6 +91,7 @@ def _up(
     story.callback(screen.say, "stopping the gateway, then the engines")
     gateway.start()
     took_s = gateway.wait_ready(lambda: _is_ready(deployment.url), timeout_s=GATEWAY_READY_WITHIN_S)
+    running.gateway_is(gateway.pid)
     screen.say(f"ready in {took_s:.1f} s; log: {gateway.log}")
     _show_endpoint(deployment, screen)
 
@@ -217,8 +218,8 @@ def _port_must_be_free(host: str, port: int, *, chosen: Path | None) -> None:
     raise PortTaken(host, port, who="gateway", fix=fix)
 
 
-class _RunningEngines:
-    """Tells every change of an engine to the terminal and to the state file."""
+class _Running:
+    """Tells every change to the terminal and to the state file."""
 
     def __init__(
         self, engines: list[Engine], deployment: Deployment, roster: Roster, screen: Screen
@@ -226,6 +227,7 @@ class _RunningEngines:
         self._engines = {engine.name: engine for engine in engines}
         self._url, self._roster, self._screen = deployment.url, roster, screen
         self._rows: dict[str, EngineRow] = {}
+        self._gateway_pid: int | None = None
         self._lock = threading.Lock()
 
     def note(self, change: Change) -> None:
@@ -244,11 +246,22 @@ class _RunningEngines:
                 log=engine.log,
                 since=datetime.now(UTC),
             )
-            self._roster.write(
-                RosterFile(
-                    up_pid=os.getpid(), gateway_url=self._url, engines=tuple(self._rows.values())
-                )
+            self._write()
+
+    def gateway_is(self, pid: int | None) -> None:
+        with self._lock:
+            self._gateway_pid = pid
+            self._write()
+
+    def _write(self) -> None:
+        self._roster.write(
+            RosterFile(
+                up_pid=os.getpid(),
+                gateway_url=self._url,
+                gateway_pid=self._gateway_pid,
+                engines=tuple(self._rows.values()),
             )
+        )
 
     def forget(self) -> None:
         self._roster.forget(os.getpid())

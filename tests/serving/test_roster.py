@@ -24,7 +24,9 @@ def an_up(pid: int) -> RosterFile:
         log=Path("/logs/engine-student.log"),
         since=NOW - timedelta(hours=1, minutes=2, seconds=3),
     )
-    return RosterFile(up_pid=pid, gateway_url="http://127.0.0.1:8080", engines=(row,))
+    return RosterFile(
+        up_pid=pid, gateway_url="http://127.0.0.1:8080", gateway_pid=None, engines=(row,)
+    )
 
 
 def ended_pid() -> int:

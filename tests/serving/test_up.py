@@ -135,14 +135,8 @@ def test_a_killed_up_leaves_nothing_running(serving: Up, ports: tuple[int, int])
 def test_a_killed_gateway_ends_the_engines_with_an_error(
     serving: Up, ports: tuple[int, int]
 ) -> None:
-    pid = int(
-        subprocess.run(
-            ["pgrep", "-f", f"^{sys.executable} -P -m gateway.commands gateway .*{serving.home}"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    )
+    pid = serving.state().gateway_pid
+    assert pid is not None
     os.kill(pid, signal.SIGKILL)
 
     assert serving.process.wait(timeout=60) == 1
