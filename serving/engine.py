@@ -8,7 +8,7 @@ import httpx
 from serving.command import engine_command
 from serving.errors import FileMissing, PortTaken
 from serving.ports import pick_free_port, port_is_free
-from serving.process import Process
+from serving.process import Process, how_it_ended
 from serving.spec import EngineSpec
 
 READY_WITHIN_S = 120.0
@@ -70,8 +70,7 @@ class Engine:
 
     def wait_end(self) -> str:
         """Blocks until it ends; says how, in words."""
-        status = self._process.wait()
-        return str(self._process.death(status or 0)).partition(";")[0]
+        return how_it_ended(self._process.wait() or 0)
 
     def stop(self) -> None:
         """Ends it within the grace period, for good."""

@@ -91,9 +91,7 @@ class Process:
 
     def death(self, status: int) -> ProcessDied:
         """The error that tells an end nobody ordered."""
-        if status > lifeline.SIGNAL_STATUS_OFFSET:
-            return self._death(f"was killed by signal {status - lifeline.SIGNAL_STATUS_OFFSET}")
-        return self._death(f"ended with status {status}")
+        return self._death(how_it_ended(status))
 
     def tail(self, lines: int = LAST_LINES) -> str:
         """The end of the log, indented for an error message."""
@@ -106,3 +104,10 @@ class Process:
 
     def _death(self, how: str) -> ProcessDied:
         return ProcessDied(self.name, how, log=self.log, last_lines=self.tail())
+
+
+def how_it_ended(status: int) -> str:
+    """An exit status in words, to follow a name."""
+    if status > lifeline.SIGNAL_STATUS_OFFSET:
+        return f"was killed by signal {status - lifeline.SIGNAL_STATUS_OFFSET}"
+    return f"ended with status {status}"

@@ -20,7 +20,7 @@ def an_up(pid: int) -> RosterFile:
         pid=os.getpid(),
         host="127.0.0.1",
         port=8101,
-        model="triage-student",
+        model="behind http://127.0.0.1:8080",
         log=Path("/logs/engine-student.log"),
         since=NOW - timedelta(hours=1, minutes=2, seconds=3),
     )
@@ -68,7 +68,7 @@ def test_memory_of_a_process_is_measured_and_of_none_is_unknown() -> None:
 
 def test_the_table_says_all_of_an_engine() -> None:
     out = StringIO()
-    Console(width=200, file=out).print(engines_table([an_up(1)], now=NOW))
+    Console(width=200, file=out).print(engines_table(an_up(1), now=NOW))
     text = out.getvalue()
     for shown in (
         "student",
@@ -77,7 +77,7 @@ def test_the_table_says_all_of_an_engine() -> None:
         "8101",
         " MB",
         "1 h 2 min",
-        "triage-student",
+        "behind http://127.0.0.1:8080",
     ):
         assert shown in text
     assert "/logs/engine-student.log" in text
