@@ -28,9 +28,7 @@ def decision_logits(model: Any, batch: Batch, tokens: TaskTokens) -> DecisionLog
     prefix_1P = torch.tensor([tokens.prefix_ids])
     shared = model.model(prefix_1P, use_cache=True).past_key_values
     shared.batch_repeat_interleave(rows)
-    hidden_BTD = model.model(
-        batch.ids_BT, past_key_values=shared, use_cache=True
-    ).last_hidden_state
+    hidden_BTD = model.model(batch.ids_BT, past_key_values=shared, use_cache=True).last_hidden_state
     every_B = torch.arange(rows)
     row_N = torch.cat([every_B, every_B, batch.template_row_N])
     at_N = torch.cat([batch.label_at_B, batch.digit_at_B, batch.template_at_N])

@@ -50,6 +50,8 @@ class Source(StrEnum):
 class TestPurpose(StrEnum):
     """The two readers of the test part; there is no third."""
 
+    __test__ = False  # pytest would take the name for a test's
+
     TOUR = "tour"
     EVALUATION = "evaluation"
 

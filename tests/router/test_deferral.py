@@ -1,0 +1,81 @@
+"""Intervals, ranking and the deferral curve, against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from router.deferral import (
+    NoContrast,
+    area_under_deferral,
+    at_threshold,
+    auroc,
+    deferral_curve,
+    wilson_interval,
+)
+
+CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+STUDENT = np.array([True, True, False, True, False])
+TEACHER = np.array([True, True, True, False, True])
+
+
+def test_wilson_matches_the_textbook() -> None:
+    found = wilson_interval(8, 10)
+    assert found.estimate == 0.8
+    assert (found.lower, found.upper) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+
+
+@pytest.mark.parametrize("right", [0, 20])
+def test_wilson_stays_inside_the_unit_interval(right: int) -> None:
+    found = wilson_interval(right, 20)
+    assert 0 <= found.lower <= found.upper <= 1
+    assert found.upper - found.lower > 0.1
+
+
+def test_an_interval_reads_as_it_is_stated() -> None:
+    assert str(wilson_interval(8, 10)) == ".800 [.490, .943]"
+
+
+def test_auroc_counts_pairs_and_halves_ties() -> None:
+    assert auroc(CONFIDENCE, STUDENT) == pytest.approx(5 / 6)
+    assert auroc(np.array([0.5, 0.5]), np.array([True, False])) == 0.5
+
+
+def test_auroc_of_noise_is_a_half_and_of_the_truth_is_one() -> None:
+    dice = np.random.default_rng(0)
+    right = dice.random(4000) < 0.7
+    assert auroc(dice.random(4000), right) == pytest.approx(0.5, abs=0.03)
+    assert auroc(right.astype(float), right) == 1.0
+
+
+def test_auroc_needs_both_kinds() -> None:
+    with pytest.raises(NoContrast):
+        auroc(CONFIDENCE, np.ones(5, dtype=bool))
+
+
+def test_a_threshold_splits_requests_between_the_models() -> None:
+    point = at_threshold(CONFIDENCE, STUDENT, TEACHER, 0.65)
+    assert point.coverage == pytest.approx(0.6)
+    assert point.accuracy == pytest.approx(3 / 5)
+    assert point.selective_accuracy == pytest.approx(2 / 3)
+
+
+def test_a_threshold_nobody_reaches_leaves_all_to_the_teacher() -> None:
+    point = at_threshold(CONFIDENCE, STUDENT, TEACHER, 1.0)
+    assert point.coverage == 0
+    assert point.accuracy == pytest.approx(0.8)
+    assert np.isnan(point.selective_accuracy)
+
+
+def test_the_curve_runs_from_the_student_alone_to_the_teacher_alone() -> None:
+    curve = deferral_curve(CONFIDENCE, STUDENT, TEACHER, [0.0, 0.4, 1.0])
+    assert [point.coverage for point in curve] == pytest.approx([1.0, 0.6, 0.0])
+    assert [point.accuracy for point in curve] == pytest.approx([0.6, 0.6, 0.8])
+
+
+def test_requests_of_equal_confidence_stay_together() -> None:
+    same = np.full(5, 0.5)
+    assert deferral_curve(same, STUDENT, TEACHER, [0.5])[0].coverage == 1.0
+
+
+def test_the_area_of_a_straight_curve_is_its_middle() -> None:
+    curve = deferral_curve(CONFIDENCE, STUDENT, TEACHER, [0.0, 1.0])
+    assert area_under_deferral(curve) == pytest.approx((0.6 + 0.8) / 2)
