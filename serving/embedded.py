@@ -117,10 +117,12 @@ retention_days = 30
 gguf = {quoted(models.student)}
 port = {student_port}
 model = "triage-student"
+context_tokens = 1024
 
 [engines.teacher]
 gguf = {quoted(models.base)}
 adapters = [{{ path = {quoted(models.teacher_adapter)} }}]
 port = {teacher_port}
 model = "triage-teacher"
+context_tokens = 1024
 """

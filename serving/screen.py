@@ -3,15 +3,17 @@
 In a terminal things move; in a pipe or a CI log there are plain lines only.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn, track
 from rich.progress import Progress as Bars
 
 PLAIN_LINES_PER_DOWNLOAD: Final = 4
+
+T = TypeVar("T")
 
 
 class Screen:
@@ -58,6 +60,16 @@ class Screen:
         self._bars.update(self._bars.task_ids[0], completed=done)
         if done >= total:
             self.rest()
+
+    def counted(self, items: Sequence[T], what: str) -> Iterable[T]:
+        """The items one by one, with a bar while they are worked on; nothing in a pipe."""
+        return track(
+            items,
+            description=" " * 9 + what,
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
 
     def rest(self) -> None:
         """Lets go of the terminal: a bar that an error or Ctrl-C interrupted is taken down."""

@@ -195,7 +195,9 @@ def _tour(size: int, deployment: Deployment, gateway: Process, screen: Screen) -
         alone = {}
         for role in ("student", "teacher"):
             screen.say(f"the same {size} questions to the {role} alone")
-            alone[role] = tuple(guide.pinned(question, role) for question in questions)
+            alone[role] = tuple(
+                guide.pinned(question, role) for question in screen.counted(questions, role)
+            )
     _sum_up(Tour(tuple(cascade), **alone), deployment, screen)
 
 
