@@ -12,8 +12,10 @@
     engine.py        start, ready, stop             process.py   a child with a log
     supervisor.py    restarts                       backoff.py   after how long
     lifeline.py      no orphans, whoever is killed
-    roster.py        who runs: the state file       engines_table.py     `tutelage engines ls`
-    tour.py          questions through the gateway  scoreboard.py, tour_table.py   what came of it
+    gateway_child.py the gateway, run as a command
+    running.py       every change told; roster.py   the state file; engines_table.py  `engines ls`
+    guided_tour.py   the tour on the screen         tour.py      questions through the gateway
+    scoreboard.py    what they add up to            tour_table.py   how it looks
     screen.py        the terminal                   triage/    the embedded task, models and data
 
 Nothing here imports the gateway or the router: `up` runs the gateway as a command.

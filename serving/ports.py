@@ -5,7 +5,8 @@ import socket
 
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now (connections in TIME_WAIT do not count)."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -173,6 +173,15 @@ def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "error: none.toml: cannot be read: No such file or directory" in refused.said
 
 
+def test_a_config_that_the_gateway_refuses_starts_no_engine(tmp_path: Path) -> None:
+    config = tmp_path / "tutelage.toml"
+    config.write_text(CONFIG.format(gateway=9000, engine=9001, gguf="x.gguf") + "[routs.chat]\n")
+    with up(tmp_path, "--config", str(config)) as refused:
+        assert refused.process.wait(timeout=60) == 1
+    assert "tutelage.toml: routs: unknown key" in refused.said
+    assert not (tmp_path / "logs").exists()
+
+
 def test_a_port_beside_a_config_is_refused(tmp_path: Path) -> None:
     with up(tmp_path, "--config", "tutelage.toml", "--port", "9000") as refused:
         assert refused.process.wait(timeout=60) == 1

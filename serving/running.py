@@ -1,0 +1,59 @@
+"""What runs under this `tutelage up`: every change goes to the terminal and to the state file."""
+
+import os
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from serving.engine import Engine
+from serving.roster import EngineRow, Roster, RosterFile
+from serving.screen import Screen
+from serving.supervisor import Change, State
+
+
+class Running:
+    """Safe to tell from any thread."""
+
+    def __init__(
+        self, engines: Iterable[Engine], *, gateway_url: str, roster: Roster, screen: Screen
+    ) -> None:
+        self._engines = {engine.name: engine for engine in engines}
+        self._url, self._roster, self._screen = gateway_url, roster, screen
+        self._rows: dict[str, EngineRow] = {}
+        self._gateway_pid: int | None = None
+        self._lock = threading.Lock()
+
+    def engine_changed(self, change: Change) -> None:
+        engine = self._engines[change.name]
+        if change.state not in {State.STOPPED, State.FAILED}:  # `up` itself tells these two
+            self._screen.say(f"engine {change.name}: {change.note.partition(chr(10))[0]}")
+        with self._lock:
+            self._rows[change.name] = EngineRow(
+                name=change.name,
+                state=change.state.value,
+                pid=engine.pid,
+                host=engine.spec.host,
+                port=engine.spec.port,
+                model=engine.spec.model,
+                log=engine.log,
+                since=datetime.now(UTC),
+            )
+            self._write()
+
+    def gateway_is(self, pid: int | None) -> None:
+        with self._lock:
+            self._gateway_pid = pid
+            self._write()
+
+    def forget(self) -> None:
+        self._roster.forget(os.getpid())
+
+    def _write(self) -> None:
+        self._roster.write(
+            RosterFile(
+                up_pid=os.getpid(),
+                gateway_url=self._url,
+                gateway_pid=self._gateway_pid,
+                engines=tuple(self._rows.values()),
+            )
+        )
