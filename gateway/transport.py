@@ -6,6 +6,10 @@ from typing import Protocol
 import aiohttp
 
 
+_SHORTER_THAN_THE_ENGINES_S = 4.0
+"""vLLM and llama.cpp close idle connections after 5 s; ours must be the side that does it first."""
+
+
 class TransportError(Exception):
     """The connection could not be made, or broke; the message says how."""
 
@@ -38,7 +42,9 @@ class AiohttpTransport:
 
     def __init__(self, *, connect_s: float, max_connections: int) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=30),
+            connector=aiohttp.TCPConnector(
+                limit=max_connections, keepalive_timeout=_SHORTER_THAN_THE_ENGINES_S
+            ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
