@@ -16,6 +16,7 @@
     running.py       every change told; roster.py   the state file; engines_table.py  `engines ls`
     guided_tour.py   the tour on the screen         tour.py      questions through the gateway
     scoreboard.py    what they add up to            tour_table.py   how it looks
+    recorded.py      the same on the whole test part, when the models were made
     screen.py        the terminal                   triage/    the embedded task, models and data
 
 Nothing here imports the gateway or the router: `up` runs the gateway as a command.

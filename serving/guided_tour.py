@@ -7,6 +7,7 @@ import httpx
 
 from serving import embedded
 from serving.deployment import Deployment
+from serving.recorded import recorded_figures
 from serving.screen import Screen
 from serving.tour import Guide, Tour, choose, columns, coverage
 from serving.tour_table import TourTable, honesty, scoreboard
@@ -52,4 +53,6 @@ def _sum_up(tour: Tour, deployment: Deployment, screen: Screen) -> None:
     screen.console.print(scoreboard(ways, coverage(tour.cascade)))
     if said := honesty(len(tour.cascade)):
         screen.console.print(said)
+    if recorded := recorded_figures():
+        screen.console.print(str(recorded))
     screen.console.print()
