@@ -8,7 +8,9 @@ FIGURES = {
     "student": {"estimate": 0.7312, "lower": 0.7129, "upper": 0.7488},
     "teacher": {"estimate": 0.7854, "lower": 0.7683, "upper": 0.8015},
     "at_threshold": {
-        **{"threshold": 0.71, "coverage": 0.6123, "accuracy": 0.7781},
+        "threshold": 0.71,
+        "coverage": 0.6123,
+        "accuracy": 0.7781,
         "selective_accuracy": 0.8102,
     },
     "curve": [],
