@@ -98,8 +98,9 @@ def _download(
     try:
         seen = 0  # pip also copies and unpacks there: what counts is the most there ever was
         while (status := running.wait(_LOOK_EVERY_S)) is None:
-            seen = max(seen, min(_bytes_below(scratch), pinned.wheel_bytes))
-            on_bytes(seen, pinned.wheel_bytes)
+            seen = max(seen, _bytes_below(scratch))
+            if seen < pinned.wheel_bytes:  # all of it is said once, when pip has checked it
+                on_bytes(seen, pinned.wheel_bytes)
     except BaseException:
         running.stop(grace_s=1.0)
         raise
