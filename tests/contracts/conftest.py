@@ -131,6 +131,7 @@ def llamacpp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         gguf=Home.of(os.environ).models / BASE.file_name,
         model=LlamaCpp.model,
         slots=2,
+        threads=1,  # two that wait for each other crawl on a busy machine
         context_tokens=768,
     )
     logs = tmp_path_factory.mktemp("logs")

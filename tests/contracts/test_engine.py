@@ -10,7 +10,7 @@ from tests.contracts.conftest import LONG_ANSWER_TOKENS, Served
 
 CHAT = "/chat/completions"
 QUESTION = [{"role": "user", "content": "Count from one to thirty, in words."}]
-TOKENS = 12
+TOKENS = 8
 LOGPROBS = {"logprobs": True, "top_logprobs": 3}
 
 
