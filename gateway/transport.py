@@ -5,7 +5,6 @@ from typing import Protocol
 
 import aiohttp
 
-
 _SHORTER_THAN_THE_ENGINES_S = 4.0
 """vLLM and llama.cpp close idle connections after 5 s; ours must be the side that does it first."""
 
