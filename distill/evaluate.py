@@ -1,4 +1,4 @@
-"""Figures of a student and its teacher on labelled texts: accuracy, fidelity, confidence, deferral."""
+"""Figures of a student and its teacher on labelled texts."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -72,7 +72,9 @@ def paired(
         confidence=np.array([s.label_probability for _, s, _ in rows]),
         student_right=np.array([s.sentiment is gold for gold, s, _ in rows]),
         teacher_right=np.array([t.sentiment is gold for gold, _, t in rows]),
-        agree=np.array([s.sentiment is not None and s.sentiment is t.sentiment for _, s, t in rows]),
+        agree=np.array(
+            [s.sentiment is not None and s.sentiment is t.sentiment for _, s, t in rows]
+        ),
     )
 
 
@@ -114,6 +116,11 @@ def recommended_threshold(pair: Pair, *, slack: float) -> DeferralPoint:
     raise NoServingThreshold(f"no threshold below 1 reaches accuracy {target:.3f}")
 
 
+def deferral_at(pair: Pair, threshold: float) -> DeferralPoint:
+    """The cascade of a pair at one threshold."""
+    return at_threshold(pair.confidence, pair.student_right, pair.teacher_right, threshold)
+
+
 def as_json(figures: Report) -> dict[str, object]:
     """For files; numbers to four digits."""
     return {name: _rounded(value) for name, value in asdict(figures).items()}
@@ -126,9 +133,10 @@ def as_table(curve: Sequence[DeferralPoint]) -> str:
         "|---|---|---|---|",
     ]
     for point in curve:
-        served = "–" if np.isnan(point.selective_accuracy) else f"{point.selective_accuracy:.3f}"
+        served = "" if np.isnan(point.selective_accuracy) else f"{point.selective_accuracy:.3f}"
         lines.append(
-            f"| {1 - point.coverage:.0%} | {point.threshold:.3f} | {point.accuracy:.3f} | {served} |"
+            f"| {1 - point.coverage:.0%} | {point.threshold:.3f} "
+            f"| {point.accuracy:.3f} | {served} |"
         )
     return "\n".join(lines)
 

@@ -1,7 +1,8 @@
+# ruff: noqa: N815 - tensors carry their axes in their names
 """Prompts and answers as tokens: what a row holds, where it decides, how rows become batches."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -32,7 +33,7 @@ class TaskTokens:
 
     prefix_ids: tuple[int, ...]
     """Up to and including `<|im_start|>user` and its newline."""
-    answer_ids: dict[Answer, tuple[int, ...]]
+    answer_ids: Mapping[Answer, tuple[int, ...]]
     """Every answer, with the end-of-turn token."""
     label_ids: tuple[int, ...]
     """One token for each `Sentiment`, in that order."""
@@ -78,7 +79,10 @@ class Batch:
 
 
 def task_tokens(tokenizer: Tokenizer) -> TaskTokens:
-    """The task in this tokenizer's tokens. Raises `TokenBoundary` if a label or digit is not one token."""
+    """The task in this tokenizer's tokens.
+
+    Raises `TokenBoundary` if a label or a digit is not one token.
+    """
     asked = _prompt(tokenizer, _PROBE)
     before, _, _ = asked.partition(_PROBE)
     prefix_ids = _ids(tokenizer, before)

@@ -1,4 +1,5 @@
-"""Logits where a batch decides: the shared prefix is computed once, the vocabulary only where asked.
+# ruff: noqa: N806, N815 - tensors carry their axes in their names
+"""Logits where a batch decides: the prefix computed once, the vocabulary only where asked.
 
 Training on two cores is bound by matrix products, so tokens not computed are time: the prefix
 (14 of about 51 tokens) runs once a batch and its keys and values are shared, with gradients.

@@ -1,3 +1,4 @@
+# ruff: noqa: N803, N806 - tensors carry their axes in their names
 """What a model is trained to minimise, in nats."""
 
 import torch

@@ -1,3 +1,4 @@
+# ruff: noqa: N806 - tensors carry their axes in their names
 """Depth-pruned students: which layers of the teacher stay, and the smaller model made of them."""
 
 import copy

@@ -1,3 +1,4 @@
+# ruff: noqa: N803, N806, N815 - tensors carry their axes in their names
 """The teacher: the base with a LoRA adapter on its upper layers, and the soft targets it gives."""
 
 import random
@@ -43,6 +44,8 @@ def with_adapter(base: Any, shape: AdapterShape, seed: int) -> Any:  # noqa: ANN
 def merged(base: Any, adapter: Path) -> Any:  # noqa: ANN401
     """The teacher as one plain model: its layers are where a student begins."""
     return PeftModel.from_pretrained(base, adapter).merge_and_unload()
+
+
 @dataclass(frozen=True)
 class SoftLabel:
     """What the teacher says about one text."""

@@ -31,7 +31,7 @@ class TrainPlan:
     workers: int = 2
     """Threads that share a batch; part of the recipe, since sums depend on it."""
     bf16: bool = False
-    """Only where the processor multiplies bf16 itself; elsewhere it is 8 times slower than float32."""
+    """Only where the processor multiplies bf16 itself; elsewhere it is 8 times slower."""
 
 
 def learning_rate(plan: TrainPlan, step: int, steps: int) -> float:
@@ -72,7 +72,9 @@ def train(
         for step in range(first, len(batches)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(plan, step, len(batches))
-            value = _gradients(list(trained.values()), batches[step], step, loss_of, plan, pool)
+            value = _gradients(
+                list(trained.values()), batches[step], step, loss_of=loss_of, plan=plan, pool=pool
+            )
             nn.utils.clip_grad_norm_(trained.values(), plan.clip_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -89,6 +91,7 @@ def _gradients(
     parameters: list[nn.Parameter],
     batch: Sequence[int],
     step: int,
+    *,
     loss_of: Callable[[int, Sequence[int]], Tensor],
     plan: TrainPlan,
     pool: Executor,

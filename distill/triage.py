@@ -1,24 +1,33 @@
-"""The recipe of the embedded default, told downward: data, teacher, labels, student, files, figures.
+"""The recipe of the embedded default, told downward: teacher, labels, student, files, figures.
 
-    python -m distill.triage all --base SmolLM2-135M-Instruct.Q4_1.gguf --out DIR
+    python -m distill.triage STAGE --base SmolLM2-135M-Instruct.Q4_1.gguf --out DIR
 
-or stage by stage (teacher, label, student, export, evaluate). Every stage resumes what was cut.
-The data itself is made by `distill.triage_data` and ships.
+with the stages teacher, label, student, export, evaluate, release, in this order. A stage that was
+cut resumes. The data ships; `distill.triage_data` made it.
 """
 
 import argparse
 import json
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.numpy import load_file
 from torch import Tensor
 
+from distill.baseline import tfidf_sentiments
+from distill.evaluate import (
+    as_json,
+    as_table,
+    deferral_at,
+    paired,
+    recommended_threshold,
+    report,
+)
 from distill.examples import (
     Example,
     TaskTokens,
@@ -30,11 +39,15 @@ from distill.examples import (
 from distill.forward import decision_logits
 from distill.gguf_export import export_delta, export_lora
 from distill.losses import triage_loss
+from distill.plot import deferral_plot
 from distill.pretrained import load_model, load_tokenizer, unpacked
+from distill.release import release
+from distill.served import ask_all, load_answers, save_answers, serve
 from distill.students import bottom_layers, freeze_below, pruned
 from distill.teacher import AdapterShape, SoftLabel, merged, soft_labels, with_adapter
 from distill.train import TrainPlan, train
-from serving.triage.dataset import Split, load
+from router.deferral import wilson_interval
+from serving.triage.dataset import Feedback, Split, TestPurpose, load, open_test
 from serving.triage.derive import derive
 
 log = logging.getLogger(__name__)
@@ -42,32 +55,45 @@ log = logging.getLogger(__name__)
 TEMPLATE_EVERY = 6
 """One batch in so many trains the answer's template too."""
 
+THRESHOLD_SLACK = 0.01
+"""How far below the teacher's accuracy the recommended cascade may lie, on calibration texts."""
+
+
+def _teacher_plan() -> TrainPlan:
+    return TrainPlan(learning_rate=1e-3, warmup_steps=40, checkpoint_every=40)
+
+
+def _student_plan() -> TrainPlan:
+    return TrainPlan(learning_rate=5e-4, warmup_steps=30, checkpoint_every=50)
+
 
 @dataclass(frozen=True)
 class TeacherRecipe:
     """LoRA on gold labels."""
 
-    shape: AdapterShape = AdapterShape()
+    shape: AdapterShape = field(default_factory=AdapterShape)
     epochs: float = 0.29
     rows: int = 16
     digit_weight: float = 0.5
-    plan: TrainPlan = TrainPlan(learning_rate=1e-3, warmup_steps=40, checkpoint_every=40)
+    plan: TrainPlan = field(default_factory=_teacher_plan)
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class StudentRecipe:
-    """Depth pruning, then a full fine-tune of the upper layers on the teacher's soft labels."""
+    """Depth pruning, then a full fine-tune of the upper layers on soft labels."""
 
     layers: tuple[int, ...] = bottom_layers(30, 12, last=1)
     first_trained: int = 7
     """Student layers below stay the base's: no gradients, no delta."""
     epochs: float = 1.0
     rows: int = 16
+    labelled: int = 3200
+    """Texts that the teacher labels; the others keep the raters' soft labels."""
     teacher_share: float = 0.7
-    """Of the sentiment's target; the rest is what a fresh panel of raters would say."""
+    """Of a labelled text's sentiment target; the rest is what a fresh panel of raters would say."""
     digit_weight: float = 0.3
-    plan: TrainPlan = TrainPlan(learning_rate=5e-4, warmup_steps=30, checkpoint_every=50)
+    plan: TrainPlan = field(default_factory=_student_plan)
     seed: int = 0
     bits: int = 4
     block: int = 64
@@ -96,10 +122,28 @@ class Workshop:
     def student(self) -> Path:
         return self.out / "student.pt"
 
+    @property
+    def lora_file(self) -> Path:
+        return self.out / "teacher-lora.gguf"
+
+    @property
+    def delta_file(self) -> Path:
+        return self.out / "student-delta.gguf"
+
+    @property
+    def student_file(self) -> Path:
+        return self.out / "triage-student.gguf"
+
+    def answers(self, model: str, part: str) -> Path:
+        return self.out / f"answers-{model}-{part}.jsonl"
+
+    def figures(self, part: str) -> Path:
+        return self.out / f"figures-{part}.json"
+
 
 def train_teacher(at: Workshop, recipe: TeacherRecipe) -> None:
     """Gold labels into an adapter, saved in peft's form."""
-    tokens, examples = _examples(at, Split.TRAIN)
+    tokens, examples = _examples(at)
     adapted = with_adapter(load_model(at.base), recipe.shape, recipe.seed)
     core = adapted.base_model.model
     batches = _batches(examples, recipe.rows, recipe.epochs, recipe.seed)
@@ -112,26 +156,26 @@ def train_teacher(at: Workshop, recipe: TeacherRecipe) -> None:
     adapted.save_pretrained(at.adapter)
 
 
-def label_texts(at: Workshop, limit: int | None) -> None:
-    """The teacher's soft labels for the training texts, appended to a file; resumes."""
-    tokens, examples = _examples(at, Split.TRAIN)
+def label_texts(at: Workshop, recipe: StudentRecipe) -> None:
+    """The teacher's soft labels for training texts, appended to a file."""
+    tokens, examples = _examples(at)
     known = {label.id for label in _read_labels(at)}
     model = merged(load_model(at.base), at.adapter)
-    asked = [example for example in examples if example.id not in known]
+    unknown = [example for example in examples if example.id not in known]
     with at.labels.open("a", encoding="utf-8") as file:
         written = len(known)
-        for batch in soft_labels(model, asked, tokens):
+        for batch in soft_labels(model, unknown, tokens):
+            if written >= recipe.labelled:
+                return
             file.writelines(json.dumps(asdict(label)) + "\n" for label in batch)
             file.flush()
             written += len(batch)
-            log.info("labelled %d of %d", written, len(examples))
-            if limit is not None and written >= limit:
-                return
+            log.info("labelled %d of %d", written, recipe.labelled)
 
 
 def train_student(at: Workshop, recipe: StudentRecipe) -> None:
     """The teacher's layers, fewer of them, trained to give its soft labels."""
-    tokens, gold = _examples(at, Split.TRAIN)
+    tokens, gold = _examples(at)
     labels = {label.id: label for label in _read_labels(at)}
     examples = [
         distilled(row, labels[row.id], recipe.teacher_share) if row.id in labels else row
@@ -164,45 +208,110 @@ def distilled(example: Example, label: SoftLabel, teacher_share: float) -> Examp
 
 def export(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None:
     """The two files that ship, and the student derived from them as a user's machine does."""
-    from safetensors.numpy import load_file
-
     settings = load_model(at.base).config
-    heads = {"heads": settings.num_attention_heads, "kv_heads": settings.num_key_value_heads}
+    heads, kv_heads = settings.num_attention_heads, settings.num_key_value_heads
     export_lora(
         load_file(at.adapter / "adapter_model.safetensors"),
-        at.out / "teacher-lora.gguf",
+        at.lora_file,
         alpha=teacher.shape.alpha,
-        **heads,
+        heads=heads,
+        kv_heads=kv_heads,
     )
     weights = {k: v.numpy() for k, v in torch.load(at.student, weights_only=True).items()}
     error = export_delta(
         weights,
         at.base_gguf,
-        at.out / "student-delta.gguf",
+        at.delta_file,
         base_layers=student.layers,
         trained=range(student.first_trained, len(student.layers)),
         bits=student.bits,
         block=student.block,
-        **heads,
+        heads=heads,
+        kv_heads=kv_heads,
     )
-    log.info("delta coded in %d bits, relative error %.3f", student.bits, error)
-    derive(at.base_gguf, at.out / "student-delta.gguf", at.out / "triage-student.gguf")
+    log.info("delta in %d bits a weight, relative error %.3f", student.bits, error)
+    derive(at.base_gguf, at.delta_file, at.student_file)
 
 
-def _examples(at: Workshop, split: Any) -> tuple[TaskTokens, list[Example]]:
+def evaluate(at: Workshop, part: str, *, at_once: int) -> None:
+    """Asks both models, served by llama.cpp, every text of `part`; writes answers and figures."""
+    items = _texts(part)
+    served = {"student": (at.student_file, None), "teacher": (at.base_gguf, at.lora_file)}
+    for name, (model, adapter) in served.items():
+        file = at.answers(name, part)
+        if file.exists():
+            log.info("%s: kept; remove it to ask again", file)
+            continue
+        with serve(model, adapter, slots=at_once, threads=2) as url:
+            ask_all(url, items[:8], at_once=at_once)
+            save_answers(ask_all(url, items, at_once=at_once), file)
+    answers = [load_answers(at.answers(name, part)) for name in ("student", "teacher")]
+    figures = report(items, *answers)
+    at.figures(part).write_text(json.dumps(as_json(figures), indent=2), encoding="utf-8")
+    deferral_plot(figures.curve, at.out / f"deferral-{part}.svg", title=f"{part} part")
+    for name in ("student", "teacher", "fidelity", "student_exact", "teacher_exact"):
+        log.info("%-14s %s", name, getattr(figures, name))
+    guessed = tfidf_sentiments(load(Split.TRAIN), items)
+    right = sum(guess is item.gold.sentiment for guess, item in zip(guessed, items, strict=True))
+    log.info("TF-IDF         %s", wilson_interval(right, len(items)))
+    log.info("valid answers  %.4f, %.4f", figures.student_valid, figures.teacher_valid)
+    log.info("AUROC          %.3f fidelity", figures.auroc_fidelity)
+    log.info("               %.3f gold", figures.auroc_gold)
+    log.info("p50            %.4f s, %.4f s", figures.student_p50_s, figures.teacher_p50_s)
+    log.info("\n%s", as_table(figures.curve))
+
+
+def publish(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None:
+    """Chooses the threshold on calibration texts, states it on test texts, ships the files."""
+    pairs = {
+        part: paired(
+            _texts(part), *(load_answers(at.answers(n, part)) for n in ("student", "teacher"))
+        )
+        for part in ("calibration", "test")
+        if at.answers("teacher", part).exists()
+    }
+    chosen = recommended_threshold(pairs["calibration"], slack=THRESHOLD_SLACK)
+    figures: dict[str, object] = {
+        part: {
+            **json.loads(at.figures(part).read_text("utf-8")),
+            "at_threshold": asdict(deferral_at(pair, chosen.threshold)),
+        }
+        for part, pair in pairs.items()
+    }
+    release(
+        base=at.base_gguf,
+        adapter=at.lora_file,
+        delta=at.delta_file,
+        student=at.student_file,
+        threshold=chosen.threshold,
+        recipe={"teacher": asdict(teacher), "student": asdict(student)},
+        figures=figures,
+    )
+
+
+def _texts(part: str) -> list[Feedback]:
+    """The one place of this package that opens the test part."""
+    if part == "test":
+        return open_test(TestPurpose.EVALUATION)
+    return load(Split.CALIBRATION)
+
+
+def _examples(at: Workshop) -> tuple[TaskTokens, list[Example]]:
     tokenizer = load_tokenizer(at.base)
     tokens = task_tokens(tokenizer)
-    return tokens, gold_examples(load(split), tokenizer, tokens)
+    return tokens, gold_examples(load(Split.TRAIN), tokenizer, tokens)
 
 
-def _batches(
-    examples: Sequence[Example], rows: int, epochs: float, seed: int
-) -> list[list[int]]:
+def _batches(examples: Sequence[Example], rows: int, epochs: float, seed: int) -> list[list[int]]:
     return bucketed([len(e) for e in examples], rows=rows, epochs=epochs, seed=seed)
 
 
 def _loss(
-    model: Any, rows: list[Example], tokens: TaskTokens, step: int, digit_weight: float
+    model: Any,  # noqa: ANN401 - transformers is untyped here
+    rows: list[Example],
+    tokens: TaskTokens,
+    step: int,
+    digit_weight: float,
 ) -> Tensor:
     batch = collate(rows, tokens, template=step % TEMPLATE_EVERY == 0)
     logits = decision_logits(model, batch, tokens)
@@ -220,30 +329,53 @@ def _read_labels(at: Workshop) -> list[SoftLabel]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m distill.triage", description=__doc__)
-    parser.add_argument("stage", choices=["teacher", "label", "student", "export"])
-    parser.add_argument("--base", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--label-limit", type=int)
-    parser.add_argument("--epochs", type=float)
-    parser.add_argument("--layers", type=lambda s: tuple(int(x) for x in s.split(",")))
-    parser.add_argument("--first-trained", type=int)
-    parser.add_argument("--lr", type=float)
-    parser.add_argument("--bits", type=int)
-    parser.add_argument("--block", type=int)
-    parser.add_argument("--teacher-share", type=float)
+    parser = argparse.ArgumentParser(
+        prog="python -m distill.triage",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    stages = ["teacher", "label", "student", "export", "evaluate", "release"]
+    parser.add_argument("stage", choices=stages)
+    parser.add_argument("--base", type=Path, required=True, help="the base's GGUF file")
+    parser.add_argument("--out", type=Path, required=True, help="where a run keeps its files")
+    parser.add_argument("--part", choices=["calibration", "test"], default="calibration")
+    parser.add_argument("--at-once", type=int, default=1, help="requests in flight (evaluate)")
+    for name, kind in STUDENT_OPTIONS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="of the student")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_flush_denormal(True)
     at = Workshop(asked.base, asked.out)
-    r = StudentRecipe()
-    changes = {k: v for k, v in dict(epochs=asked.epochs, layers=asked.layers, first_trained=asked.first_trained, bits=asked.bits, block=asked.block, teacher_share=asked.teacher_share).items() if v is not None}
-    r = replace(r, **changes)
-    if asked.lr: r = replace(r, plan=replace(r.plan, learning_rate=asked.lr))
-    if asked.stage == "teacher": train_teacher(at, TeacherRecipe())
-    if asked.stage == "label": label_texts(at, asked.label_limit)
-    if asked.stage == "student": train_student(at, r)
-    if asked.stage == "export": export(at, TeacherRecipe(), r)
+    at.out.mkdir(parents=True, exist_ok=True)
+    changes = {name: value for name in STUDENT_OPTIONS if (value := getattr(asked, name))}
+    teacher, student = TeacherRecipe(), replace(StudentRecipe(), **changes)
+    match asked.stage:
+        case "teacher":
+            train_teacher(at, teacher)
+        case "label":
+            label_texts(at, student)
+        case "student":
+            train_student(at, student)
+        case "export":
+            export(at, teacher, student)
+        case "evaluate":
+            evaluate(at, asked.part, at_once=asked.at_once)
+        case "release":
+            publish(at, teacher, student)
+
+
+def _layer_list(text: str) -> tuple[int, ...]:
+    return tuple(int(layer) for layer in text.split(","))
+
+
+STUDENT_OPTIONS: dict[str, Callable[[str], Any]] = {
+    "layers": _layer_list,
+    "first_trained": int,
+    "epochs": float,
+    "labelled": int,
+    "bits": int,
+    "block": int,
+}
+"""What a probe of another student may change without editing the recipe."""
 
 
 if __name__ == "__main__":

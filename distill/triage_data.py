@@ -15,6 +15,7 @@ import hashlib
 import html
 import io
 import json
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DATA_FILE)
     asked = parser.parse_args()
     count = build(asked.sdist, asked.out)
-    print(f"{asked.out}: {count} texts, {asked.out.stat().st_size} bytes")
+    sys.stdout.write(f"{asked.out}: {count} texts, {asked.out.stat().st_size} bytes\n")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def deferral_curve(
 
 
 def area_under_deferral(points: list[DeferralPoint]) -> float:
-    """Mean accuracy over the share deferred, by the trapezoid rule, from the first point to the last."""
+    """Mean accuracy over the share deferred, first point to last, by the trapezoid rule."""
     deferred = np.array([1 - point.coverage for point in points])
     accuracy = np.array([point.accuracy for point in points])
     order = np.argsort(deferred)

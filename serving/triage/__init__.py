@@ -1,8 +1,8 @@
 """The embedded default: feedback triage, and the adapter and student that ship for it.
 
-    task       what is asked and what may be answered        manifest  what ships, with hashes
-    dataset    the rated texts and their fixed split         delta     the student's file format
-    derive     base file + delta -> the student's GGUF
+task       what is asked and what may be answered        manifest  what ships, with hashes
+dataset    the rated texts and their fixed split         delta     the student's file format
+derive     base file + delta -> the student's GGUF
 """
 
 from pathlib import Path

@@ -38,6 +38,10 @@ SHARES = {Split.TRAIN: 0.72, Split.CALIBRATION: 0.08, Split.SHADOW: 0.10, Split.
 """Share of the documents that falls into each part."""
 
 
+OPEN = frozenset({Split.TRAIN, Split.CALIBRATION, Split.SHADOW})
+"""The parts that anyone may load."""
+
+
 class Source(StrEnum):
     """Where a text comes from."""
 
@@ -123,17 +127,18 @@ def load(split: Literal[Split.TRAIN, Split.CALIBRATION, Split.SHADOW]) -> list[F
 
     Raises `SealedSplit` for the test part: whoever tunes on it makes every stated figure a lie.
     """
-    if split is Split.TEST:
-        msg = "Split.TEST is sealed: develop on CALIBRATION; the tour and the evaluation call open_test()"
-        raise SealedSplit(msg)
+    if split not in OPEN:
+        raise SealedSplit(
+            "Split.TEST is sealed: develop on CALIBRATION; tour and evaluation call open_test()"
+        )
     return [item for item in _read() if item.split is split]
 
 
 def open_test(purpose: TestPurpose) -> list[Feedback]:
     """The held-out part, for the two purposes that may see it."""
     if not isinstance(purpose, TestPurpose):
-        msg = f"open_test: purpose={purpose!r} is none of {[p.value for p in TestPurpose]}"
-        raise SealedSplit(msg)
+        known = [p.value for p in TestPurpose]
+        raise SealedSplit(f"open_test: purpose={purpose!r} is none of {known}")
     return [item for item in _read() if item.split is Split.TEST]
 
 
@@ -151,5 +156,4 @@ def _read() -> Iterator[Feedback]:
                     rating_counts=tuple(row["counts"]),
                 )
             except (KeyError, TypeError, ValueError) as error:
-                msg = f"{DATA_FILE}:{number}: {error}; reinstall tutelage"
-                raise BrokenData(msg) from error
+                raise BrokenData(f"{DATA_FILE}:{number}: {error}; reinstall tutelage") from error

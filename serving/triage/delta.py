@@ -89,8 +89,8 @@ def _levels(cut: Floats, scale: npt.NDArray[np.float16], half: float) -> tuple[F
     """Nearest code of every weight, and the value it stands for."""
     wide = scale.astype(np.float32)
     safe = np.where(wide == 0, np.float32(1), wide)
-    codes = np.clip(np.round(cut / safe + np.float32(half)), 0, 2 * half)
-    return codes, (codes - np.float32(half)) * wide
+    codes = np.clip(np.round(cut / safe + half), 0, 2 * half).astype(np.float32)
+    return codes, ((codes - half) * wide).astype(np.float32)
 
 
 def save_delta(delta: Delta, path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 SYSTEM_PROMPT = "Triage this feedback as JSON."
 
@@ -27,6 +28,12 @@ class Sentiment(StrEnum):
     NEGATIVE = "negative"
     NEUTRAL = "neutral"
     POSITIVE = "positive"
+
+
+_SHOWN = 80
+"""Characters of a wrong answer that an error quotes."""
+
+_EXAMPLE = '{"sentiment":"negative","intensity":2}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,9 @@ def parse_answer(text: str) -> Answer:
     """
     found = _ANSWER.fullmatch(text.strip())
     if found is None:
-        shown = text if len(text) <= 80 else f"{text[:80]}…"
-        msg = f'not a triage answer: {shown!r}; expected e.g. {{"sentiment":"negative","intensity":2}}'
-        raise NotAnAnswer(msg)
+        raise NotAnAnswer(
+            f"not a triage answer: {text[:_SHOWN]!r}; expected the form of {_EXAMPLE}"
+        )
     return Answer(Sentiment(found[1]), int(found[2]))
 
 
@@ -116,5 +123,5 @@ def panel_distribution(mean_rating: float, rater_spread: float, raters: int) -> 
 
     cuts = [-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5]
     cumulative = [0.0, *(below(cut) for cut in cuts), 1.0]
-    bins = [high - low for low, high in zip(cumulative[:-1], cumulative[1:], strict=True)]
+    bins = [high - low for low, high in pairwise(cumulative)]
     return {gold(float(value)): share for value, share in zip(range(-4, 5), bins, strict=True)}

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.triage.delta import BrokenDelta, Delta, encode, open_delta, save_delta
-
 pytest.importorskip("gguf")
+
+from gguf import GGUFWriter
+
+from serving.triage.delta import BrokenDelta, Delta, encode, open_delta, save_delta
 
 
 def noise(rows: int = 48, columns: int = 128) -> np.ndarray:
@@ -48,8 +50,6 @@ def test_a_file_gives_back_what_was_put_in(tmp_path: Path) -> None:
 
 
 def test_another_gguf_is_refused(tmp_path: Path) -> None:
-    from gguf import GGUFWriter  # noqa: PLC0415 - after the guard
-
     path = tmp_path / "other.gguf"
     writer = GGUFWriter(path, "llama")
     writer.add_tensor("x", np.zeros(4, dtype=np.float32))
