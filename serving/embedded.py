@@ -30,14 +30,10 @@ def prepare_models(cache: ModelCache) -> EmbeddedModels:
     """Fetches and derives what is not there yet. Raises `ModelUnavailable`."""
     base = cache.fetched(BASE)
     try:
-        student = cache.derived(
-            Derived(
-                file_name="triage-student.gguf",
-                sha256=triage.manifest().student_sha256,
-                make=triage.derive_student,
-            ),
-            base,
-        )
+        sha256 = triage.manifest().student_sha256
+        # Named by its hash: two installed releases can share a home without undoing each other.
+        name = f"triage-student-{sha256[:8]}.gguf"
+        student = cache.derived(Derived(name, sha256, triage.derive_student), base)
         adapter = triage.teacher_adapter_path()
         return EmbeddedModels(base, adapter, student, triage.manifest().threshold)
     except ValueError as error:  # BrokenManifest, BrokenDelta, WrongFile: each tells the cure

@@ -125,7 +125,8 @@ def _show_endpoint(deployment: Deployment, screen: Screen) -> None:
     body = json.dumps({"model": route, "messages": chat, "temperature": 0})
     screen.console.print(
         f"\n  endpoint  [bold]{deployment.url}/v1[/bold]   model [bold]{route}[/bold]"
-        f"   ([bold]{route}:student[/bold] and [bold]{route}:teacher[/bold] pin)\n"
+        f"   ([bold]{route}:student[/bold] and [bold]{route}:teacher[/bold] pin)\n",
+        soft_wrap=True,
     )
     screen.console.print(
         f"curl -i {deployment.url}/v1/chat/completions -H 'content-type: application/json' "

@@ -1,6 +1,7 @@
 """`tutelage up` as a user runs it: a real process, real engines, the real gateway, real signals."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,18 +42,18 @@ threads = 1
 
 
 class Up:
-    """A running `tutelage up`, what it has said, and the ports it holds."""
+    """A running `tutelage up` and what it has said, written into `folder`."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
-        self.home = home
-        self._output = home / "output.txt"
+    def __init__(self, folder: Path, *arguments: str, home: Path | None = None) -> None:
+        self.home = home or folder
+        self._output = folder / "output.txt"
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "gateway.commands", "up", *arguments],
-                env={**os.environ, "TUTELAGE_HOME": str(home)},
+                env={**os.environ, "TUTELAGE_HOME": str(self.home)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=home,
+                cwd=folder,
             )
 
     @property
@@ -73,8 +74,8 @@ class Up:
 
 
 @contextmanager
-def up(home: Path, *arguments: str) -> Iterator[Up]:
-    running = Up(home, *arguments)
+def up(folder: Path, *arguments: str, home: Path | None = None) -> Iterator[Up]:
+    running = Up(folder, *arguments, home=home)
     try:
         yield running
     finally:
@@ -156,6 +157,26 @@ def test_a_killed_engine_is_back_on_its_port(serving: Up, ports: tuple[int, int]
     assert again.pid != engine.pid
     assert again.port == ports[1]
     assert serving.process.poll() is None
+
+
+@pytest.mark.engine
+def test_the_tour_asks_the_shipped_student_and_teacher(tmp_path: Path) -> None:
+    port = pick_free_port("127.0.0.1")
+    models_are_here = Home.of(os.environ).root
+    arguments = ("--port", str(port), "--tour-size", "2")
+    with up(tmp_path, *arguments, home=models_are_here) as running:
+        running.wait_for("until Ctrl-C")
+        assert running.end(signal.SIGINT) == 0
+
+    rows = [line for line in running.said.splitlines() if line.startswith(("  1/2 ", "  2/2 "))]
+    assert len(rows) == 2
+    for row in rows:
+        assert re.match(
+            r"  ./2 (negative|neutral|positive) [0-4] +gold \w+ +by (student|teacher)", row
+        )
+    for figure in ("accuracy on labels", "latency p50", "cost per 1k requests", "(coverage)"):
+        assert figure in running.said
+    assert "failed requests      │             0 │             0 │" in running.said
 
 
 def test_a_busy_port_is_named_before_anything_is_fetched(tmp_path: Path) -> None:
