@@ -10,7 +10,7 @@ from gateway.route import Role, Route
 from gateway.transcript import Transcript
 from gateway.wire import ChatRequest
 from router.cost import cost_usd, saved_usd
-from router.policy import Plan
+from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
 
 
@@ -105,7 +105,7 @@ class Record:
             served_by=ServedBy(self.served_by.value) if self.served_by is not None else None,
             reason=self.reason,
             confidence=self.confidence,
-            threshold=self.route.rule(stream=self.asked.stream).threshold,
+            threshold=self.route.threshold if self.plan.mode is Mode.CASCADE else None,
             tokens_seen=self.tokens_seen,
             propensity=self.propensity,
             student=self.student.answer() if self.student is not None else None,

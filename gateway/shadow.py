@@ -27,9 +27,12 @@ class Shadow:
         self._in_flight: Counter[str] = Counter()
 
     def offer(self, record: Record) -> None:
-        """Sample a closed record; notes the propensity in it. Returns at once."""
+        """Sample a closed record; notes the propensity in it. Returns at once.
+
+        Pinned requests are left out: no gate ruled on them, so they tell nothing about its rulings.
+        """
         route = record.route
-        if record.outcome is not Outcome.SERVED or route.shadow_rate <= 0:
+        if record.outcome is not Outcome.SERVED or route.shadow_rate <= 0 or record.plan.pinned:
             return
         record.propensity = route.shadow_rate
         if not is_sampled(record.trace_id, route.shadow_rate, salt=route.name):

@@ -48,7 +48,11 @@ class Transcript:
             self.usage = Usage(used.prompt_tokens, used.completion_tokens, used.cached_tokens)
         for choice in reply.choices:
             if choice.index == 0:
-                self._note(choice.message or choice.delta)
+                if choice.delta is not None:
+                    self._note(choice.delta)
+                    self._time_first_token()
+                else:
+                    self._note(choice.message)
                 self.finish_reason = choice.finish_reason or self.finish_reason
         return reply
 
@@ -57,9 +61,12 @@ class Transcript:
             return
         if words := said.content or said.refusal:
             self._words.append(words)
-        if called := is_there(said.tool_calls):
+        if is_there(said.tool_calls):
             self._tool_calls.append(said.tool_calls)
-        if self.first_token_s is None and (words or called):
+
+    def _time_first_token(self) -> None:
+        """Of a stream; a whole answer does not tell when it began."""
+        if self.first_token_s is None and (self._words or self._tool_calls):
             self.first_token_s = self.clock.monotonic_s() - self.started_s
 
     def ended(self, *, complete: bool, error: GatewayError | None = None) -> None:

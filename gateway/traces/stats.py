@@ -8,6 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from router.fidelity import Fidelity, estimate_fidelity
+from router.trace import Reason
+
+_PINNED = Reason.PINNED.value
 
 
 class Served(NamedTuple):
@@ -58,7 +61,9 @@ class Agreement(msgspec.Struct, frozen=True):
 
 
 class RouteStats(msgspec.Struct, frozen=True):
-    """coverage: the student's share of what was served. Money is None where prices are unknown."""
+    """coverage: the student's share of what was served, pinned requests (a client's own choice)
+    left out. Money is None where prices are unknown.
+    """
 
     route: str
     requests: int
@@ -90,7 +95,7 @@ def summarise(served: Iterable[Served], judged: Iterable[Judged]) -> list[RouteS
 
 
 def _route(name: str, exchanges: Sequence[Served], judged: Sequence[Judged]) -> RouteStats:
-    answered = [each.served_by for each in exchanges if each.served_by is not None]
+    answered = [each.served_by for each in exchanges if each.served_by and each.reason != _PINNED]
     confidences = [each.confidence for each in exchanges if each.confidence is not None]
     return RouteStats(
         route=name,

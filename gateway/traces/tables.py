@@ -115,11 +115,9 @@ def _facts(exchange: Exchange) -> Table:
     table.add_row("route", _plain(f"{exchange.route} ({exchange.mode}{pinned}{stream})"))
     table.add_row("served by", Text(exchange.served_by or "nobody", _hue(exchange.served_by)))
     table.add_row("reason", exchange.reason or "-")
-    threshold, seen = _share(exchange.threshold, ".3f"), exchange.tokens_seen
-    table.add_row(
-        "confidence",
-        f"{_share(exchange.confidence, '.4f')} (threshold {threshold}, {seen or 0} tokens seen)",
-    )
+    if exchange.threshold is not None:
+        rule = f"threshold {exchange.threshold:.3f}, {exchange.tokens_seen or 0} tokens seen"
+        table.add_row("confidence", f"{_share(exchange.confidence, '.4f')} ({rule})")
     table.add_row("outcome", f"{exchange.outcome}, status {exchange.status}")
     table.add_row("total", f"{exchange.total_s * 1000:.0f} ms")
     table.add_row("cost", f"{_usd(exchange.cost_usd)}, saved {_usd(exchange.saved_usd)}")

@@ -82,6 +82,14 @@ async def test_nothing_is_shadowed_at_rate_zero() -> None:
         assert on.journal == ["student called", "student finished"]
 
 
+async def test_a_pinned_request_is_not_shadowed() -> None:
+    async with rig(route=ALL) as on:
+        await on.ask("support:student")
+
+        assert (await on.traces.exchange()).propensity is None
+        assert len(on.on.background) == 0
+
+
 async def test_the_sampled_share_is_about_the_rate() -> None:
     async with rig(route={"shadow": {"rate": 0.25, "max_in_flight": 100}}) as on:
         await asyncio.gather(*(on.ask() for _ in range(100)))

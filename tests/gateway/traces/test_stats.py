@@ -37,6 +37,12 @@ def test_coverage_is_the_students_share_of_what_was_served() -> None:
     assert route.outcomes == {"served": 3, "failed": 1}
 
 
+def test_what_a_client_pinned_is_no_part_of_the_coverage() -> None:
+    (route,) = summarise([served(), served(served_by="teacher", reason="pinned")], [])
+
+    assert route.coverage == 1.0
+
+
 def test_a_route_that_served_nothing_has_no_coverage() -> None:
     (route,) = summarise([served(served_by=None, confidence=None, cost_usd=None)], [])
 
