@@ -1,10 +1,11 @@
 # ruff: noqa: N803, N806, N815 - tensors carry their axes in their names
 """The teacher: the base with a LoRA adapter on its upper layers, and the soft targets it gives."""
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,24 @@ def _symbols(model: Any, hidden_BTD: Tensor, symbol_ids: tuple[int, ...]) -> Ten
     """Probabilities of the symbols after each row's last token, shape (B, S)."""
     head_SD = model.lm_head.weight[list(symbol_ids)]
     return (hidden_BTD[:, -1] @ head_SD.T).float().softmax(dim=-1)
+
+
+def read_soft_labels(path: Path) -> list[SoftLabel]:
+    """What was labelled so far, one JSON object a line; nothing if there is no file."""
+    if not path.exists():
+        return []
+    rows = (json.loads(line) for line in path.read_text("utf-8").splitlines())
+    return [
+        SoftLabel(row["id"], tuple(row["sentiment_S"]), tuple(row["intensity_S"])) for row in rows
+    ]
+
+
+def distilled(example: Example, label: SoftLabel, teacher_share: float) -> Example:
+    """A gold row turned into the teacher's: its answer, and targets mixed with the raters'."""
+    mixed = (
+        teacher_share * taught + (1 - teacher_share) * rated
+        for taught, rated in zip(label.sentiment_S, example.sentiment_S, strict=True)
+    )
+    return replace(
+        example, answer=label.answer, sentiment_S=tuple(mixed), intensity_S=label.intensity_S
+    )

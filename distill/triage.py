@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from distill.baseline import tfidf_sentiments
 from distill.evaluate import (
+    Report,
     as_json,
     as_table,
     deferral_at,
@@ -40,12 +41,13 @@ from distill.forward import decision_logits
 from distill.gguf_export import export_delta, export_lora
 from distill.losses import triage_loss
 from distill.plot import deferral_plot
-from distill.pretrained import load_model, load_tokenizer, unpacked
+from distill.pretrained import load_model, load_tokenizer
+from distill.recipe import StudentRecipe, TeacherRecipe, Workshop
 from distill.release import release
 from distill.served import ask_all, load_answers, save_answers, serve
-from distill.students import bottom_layers, freeze_below, pruned
-from distill.teacher import AdapterShape, SoftLabel, merged, soft_labels, with_adapter
-from distill.train import TrainPlan, train
+from distill.students import freeze_below, pruned
+from distill.teacher import distilled, merged, read_soft_labels, soft_labels, with_adapter
+from distill.train import train
 from router.deferral import wilson_interval
 from serving.triage.dataset import Feedback, Split, TestPurpose, load, open_test
 from serving.triage.derive import derive
@@ -57,88 +59,6 @@ TEMPLATE_EVERY = 6
 
 THRESHOLD_SLACK = 0.01
 """How far below the teacher's accuracy the recommended cascade may lie, on calibration texts."""
-
-
-def _teacher_plan() -> TrainPlan:
-    return TrainPlan(learning_rate=1e-3, warmup_steps=40, checkpoint_every=40)
-
-
-def _student_plan() -> TrainPlan:
-    return TrainPlan(learning_rate=5e-4, warmup_steps=30, checkpoint_every=50)
-
-
-@dataclass(frozen=True)
-class TeacherRecipe:
-    """LoRA on gold labels."""
-
-    shape: AdapterShape = field(default_factory=AdapterShape)
-    epochs: float = 0.29
-    rows: int = 16
-    digit_weight: float = 0.5
-    plan: TrainPlan = field(default_factory=_teacher_plan)
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class StudentRecipe:
-    """Depth pruning, then a full fine-tune of the upper layers on soft labels."""
-
-    layers: tuple[int, ...] = bottom_layers(30, 12, last=1)
-    first_trained: int = 7
-    """Student layers below stay the base's: no gradients, no delta."""
-    epochs: float = 1.0
-    rows: int = 16
-    labelled: int = 3200
-    """Texts that the teacher labels; the others keep the raters' soft labels."""
-    teacher_share: float = 0.7
-    """Of a labelled text's sentiment target; the rest is what a fresh panel of raters would say."""
-    digit_weight: float = 0.3
-    plan: TrainPlan = field(default_factory=_student_plan)
-    seed: int = 0
-    bits: int = 4
-    block: int = 64
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """Where a run reads and writes."""
-
-    base_gguf: Path
-    out: Path
-
-    @property
-    def base(self) -> Path:
-        return unpacked(self.base_gguf, self.out / "base")
-
-    @property
-    def adapter(self) -> Path:
-        return self.out / "teacher"
-
-    @property
-    def labels(self) -> Path:
-        return self.out / "labels.jsonl"
-
-    @property
-    def student(self) -> Path:
-        return self.out / "student.pt"
-
-    @property
-    def lora_file(self) -> Path:
-        return self.out / "teacher-lora.gguf"
-
-    @property
-    def delta_file(self) -> Path:
-        return self.out / "student-delta.gguf"
-
-    @property
-    def student_file(self) -> Path:
-        return self.out / "triage-student.gguf"
-
-    def answers(self, model: str, part: str) -> Path:
-        return self.out / f"answers-{model}-{part}.jsonl"
-
-    def figures(self, part: str) -> Path:
-        return self.out / f"figures-{part}.json"
 
 
 def train_teacher(at: Workshop, recipe: TeacherRecipe) -> None:
@@ -159,7 +79,7 @@ def train_teacher(at: Workshop, recipe: TeacherRecipe) -> None:
 def label_texts(at: Workshop, recipe: StudentRecipe) -> None:
     """The teacher's soft labels for training texts, appended to a file."""
     tokens, examples = _examples(at)
-    known = {label.id for label in _read_labels(at)}
+    known = {label.id for label in read_soft_labels(at.labels)}
     model = merged(load_model(at.base), at.adapter)
     unknown = [example for example in examples if example.id not in known]
     with at.labels.open("a", encoding="utf-8") as file:
@@ -176,7 +96,7 @@ def label_texts(at: Workshop, recipe: StudentRecipe) -> None:
 def train_student(at: Workshop, recipe: StudentRecipe) -> None:
     """The teacher's layers, fewer of them, trained to give its soft labels."""
     tokens, gold = _examples(at)
-    labels = {label.id: label for label in _read_labels(at)}
+    labels = {label.id: label for label in read_soft_labels(at.labels)}
     examples = [
         distilled(row, labels[row.id], recipe.teacher_share) if row.id in labels else row
         for row in gold
@@ -193,17 +113,6 @@ def train_student(at: Workshop, recipe: StudentRecipe) -> None:
     checkpoint = at.out / "student-run.pt"
     train(student, batches, loss_of, recipe.plan, checkpoint=checkpoint, clock=time.monotonic)
     torch.save(student.state_dict(), at.student)
-
-
-def distilled(example: Example, label: SoftLabel, teacher_share: float) -> Example:
-    """A gold row turned into the teacher's: its answer, and targets mixed with the raters'."""
-    mixed = (
-        teacher_share * taught + (1 - teacher_share) * rated
-        for taught, rated in zip(label.sentiment_S, example.sentiment_S, strict=True)
-    )
-    return replace(
-        example, answer=label.answer, sentiment_S=tuple(mixed), intensity_S=label.intensity_S
-    )
 
 
 def export(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None:
@@ -249,6 +158,10 @@ def evaluate(at: Workshop, part: str, *, at_once: int) -> None:
     figures = report(items, *answers)
     at.figures(part).write_text(json.dumps(as_json(figures), indent=2), encoding="utf-8")
     deferral_plot(figures.curve, at.out / f"deferral-{part}.svg", title=f"{part} part")
+    _say(figures, items)
+
+
+def _say(figures: Report, items: Sequence[Feedback]) -> None:
     for name in ("student", "teacher", "fidelity", "student_exact", "teacher_exact"):
         log.info("%-14s %s", name, getattr(figures, name))
     guessed = tfidf_sentiments(load(Split.TRAIN), items)
@@ -316,15 +229,6 @@ def _loss(
     batch = collate(rows, tokens, template=step % TEMPLATE_EVERY == 0)
     logits = decision_logits(model, batch, tokens)
     return triage_loss(logits, batch, tokens, digit_weight=digit_weight)
-
-
-def _read_labels(at: Workshop) -> list[SoftLabel]:
-    if not at.labels.exists():
-        return []
-    rows = (json.loads(line) for line in at.labels.read_text("utf-8").splitlines())
-    return [
-        SoftLabel(row["id"], tuple(row["sentiment_S"]), tuple(row["intensity_S"])) for row in rows
-    ]
 
 
 def main() -> None:

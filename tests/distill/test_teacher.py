@@ -9,8 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from distill.examples import Example, TaskTokens
-from distill.teacher import AdapterShape, SoftLabel, soft_labels, with_adapter
-from distill.triage import distilled
+from distill.teacher import AdapterShape, SoftLabel, distilled, soft_labels, with_adapter
 from serving.triage.task import Answer, Sentiment
 
 
