@@ -42,18 +42,18 @@ threads = 1
 
 
 class Up:
-    """A running `tutelage up` and what it has said, written into `folder`."""
+    """A running `tutelage up` and what it has said."""
 
-    def __init__(self, folder: Path, *arguments: str, home: Path | None = None) -> None:
-        self.home = home or folder
-        self._output = folder / "output.txt"
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.home = home
+        self._output = home / "output.txt"
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "gateway.commands", "up", *arguments],
-                env={**os.environ, "TUTELAGE_HOME": str(self.home)},
+                env={**os.environ, "TUTELAGE_HOME": str(home)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=folder,
+                cwd=home,
             )
 
     @property
@@ -74,8 +74,8 @@ class Up:
 
 
 @contextmanager
-def up(folder: Path, *arguments: str, home: Path | None = None) -> Iterator[Up]:
-    running = Up(folder, *arguments, home=home)
+def up(home: Path, *arguments: str) -> Iterator[Up]:
+    running = Up(home, *arguments)
     try:
         yield running
     finally:
@@ -162,9 +162,8 @@ def test_a_killed_engine_is_back_on_its_port(serving: Up, ports: tuple[int, int]
 @pytest.mark.engine
 def test_the_tour_asks_the_shipped_student_and_teacher(tmp_path: Path) -> None:
     port = pick_free_port("127.0.0.1")
-    models_are_here = Home.of(os.environ).root
-    arguments = ("--port", str(port), "--tour-size", "2")
-    with up(tmp_path, *arguments, home=models_are_here) as running:
+    (tmp_path / "models").symlink_to(Home.of(os.environ).models)
+    with up(tmp_path, "--port", str(port), "--tour-size", "2") as running:
         running.wait_for("until Ctrl-C")
         assert running.end(signal.SIGINT) == 0
 
