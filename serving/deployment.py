@@ -37,6 +37,7 @@ class Price(_Glimpse):
 class _Server(_Glimpse):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    drain_s: float = 30.0
 
 
 class _Upstream(_Glimpse):
@@ -64,6 +65,8 @@ class Deployment(BaseModel):
     config: Path
     host: str
     port: int
+    drain_s: float
+    """How long the gateway finishes requests in flight when it is told to stop."""
     engines: tuple[EngineSpec, ...]
     prices: Mapping[str, Price]
     """By upstream."""
@@ -95,6 +98,7 @@ def read_deployment(config: Path) -> Deployment:
         config=config,
         host=file.server.host,
         port=file.server.port,
+        drain_s=file.server.drain_s,
         engines=engines,
         prices={name: upstream.price for name, upstream in file.upstreams.items()},
         routes=file.routes,

@@ -76,6 +76,7 @@ def _toml(  # one template, top to bottom as in the file
 [server]
 host = "{_HOST}"
 port = {port}
+drain_s = 5.0                     # Ctrl-C finishes requests in flight for so long
 
 # The prices are an example, to show what a cascade saves: this machine bills nobody.
 [upstreams.student]

@@ -15,8 +15,8 @@ GATEWAY = (sys.executable, "-P", "-m", "gateway.commands", "gateway")
 
 READY_WITHIN_S = 60.0
 
-GRACE_S = 6.0
-"""For requests in flight when it is told to stop; longer streams are cut."""
+MARGIN_S = 3.0
+"""Beyond the gateway's own `server.drain_s`: to cut what is left and write the last traces."""
 
 
 class GatewayChild:
@@ -29,7 +29,7 @@ class GatewayChild:
             (*GATEWAY, "--config", str(deployment.config)),
             env={**env, "PYTHONUNBUFFERED": "1"},
             log=logs / f"gateway-{deployment.port}.log",
-            grace_s=GRACE_S,
+            grace_s=deployment.drain_s + MARGIN_S,
         )
 
     @property
