@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from gateway.config import Timeouts
@@ -28,8 +28,18 @@ _THE_CLIENTS = frozenset({400, 413, 422, 429})
 
 @dataclass(slots=True)
 class Replica:
+    """One base URL and the calls that run on it."""
+
     base_url: str
     in_flight: int = 0
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,8 @@ class Upstream:
 
     async def ask(self, body: bytes) -> bytes:
         """A whole answer. Raises UpstreamFailed, UpstreamTimedOut or UpstreamRejected."""
-        with self._least_loaded() as replica:
+        replica = self._least_loaded()
+        with replica.busy():
             try:
                 async with asyncio.timeout(self.timeouts.total_s):
                     response = await self._open(replica, body)
@@ -73,7 +84,7 @@ class Upstream:
         a failure can still become a fallback. Raises as `ask`. Close what is returned.
         """
         limit_s = self.timeouts.first_token_s
-        replica = min(self.replicas, key=lambda each: each.in_flight)
+        replica = self._least_loaded()
         events = EventStream(self.name, self.timeouts, replica)
         try:
             async with asyncio.timeout(limit_s):
@@ -88,14 +99,8 @@ class Upstream:
             raise
         return events
 
-    @contextmanager
-    def _least_loaded(self) -> Iterator[Replica]:
-        replica = min(self.replicas, key=lambda each: each.in_flight)
-        replica.in_flight += 1
-        try:
-            yield replica
-        finally:
-            replica.in_flight -= 1
+    def _least_loaded(self) -> Replica:
+        return min(self.replicas, key=lambda each: each.in_flight)
 
     async def _open(self, replica: Replica, body: bytes) -> Response:
         for attempt in range(self.retries + 1):
@@ -131,13 +136,13 @@ class EventStream:
     def __init__(self, upstream: str, timeouts: Timeouts, replica: Replica) -> None:
         self._upstream = upstream
         self._timeouts = timeouts
-        self._replica: Replica | None = replica
+        self._slot = ExitStack()
+        self._slot.enter_context(replica.busy())
         self._decoder = SseDecoder()
         self._ready: deque[bytes] = deque()
         self._response: Response | None = None
         self._watchdog: Watchdog | None = None
         self._done = False
-        replica.in_flight += 1
 
     async def begin(self, response: Response) -> None:
         """Take the response over and wait for its first event."""
@@ -196,9 +201,7 @@ class EventStream:
 
     def close(self) -> None:
         """Hang up; an engine that still writes stops. Safe to call twice."""
-        if self._replica is not None:
-            self._replica.in_flight -= 1
-            self._replica = None
+        self._slot.close()
         if self._watchdog is not None:
             self._watchdog.stop()
         if self._response is not None:
