@@ -155,7 +155,10 @@ class EventStream:
         while not self._ready:
             await self._read()
         self._watchdog = Watchdog(
-            idle_s=self._timeouts.idle_s, total_s=self._timeouts.total_s, bark=response.close
+            asyncio.get_running_loop(),
+            idle_s=self._timeouts.idle_s,
+            total_s=self._timeouts.total_s,
+            bark=response.close,
         )
 
     async def next(self) -> bytes | None:

@@ -6,13 +6,23 @@ up the time of the last `pat` when it fires, and sleeps on if that was recent.
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
+
+
+class Timers(Protocol):
+    """The part of an event loop that is needed here."""
+
+    def time(self) -> float: ...
+    def call_at(self, when: float, callback: Callable[[], None], /) -> asyncio.TimerHandle: ...
 
 
 class Watchdog:
     """Calls `bark` once, after `idle_s` without a `pat` or `total_s` in all."""
 
-    def __init__(self, *, idle_s: float, total_s: float, bark: Callable[[], None]) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self, loop: Timers, *, idle_s: float, total_s: float, bark: Callable[[], None]
+    ) -> None:
+        self._loop = loop
         self._idle_s = idle_s
         self._total_s = total_s
         self._ends_at = self._loop.time() + total_s

@@ -1,5 +1,7 @@
 """One backend with replicas: the least busy one is asked, and a slot is given back exactly once."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from gateway.config import Timeouts
@@ -68,6 +70,45 @@ async def test_a_stream_is_read_to_its_done_and_the_connection_serves_again() ->
 
         assert engine.connections == 1
         await on.transport.aclose()
+
+
+class Pieces:
+    """A response whose body comes in these pieces; and the transport that brings it."""
+
+    status = 200
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.headers = {"Content-Type": "text/event-stream"}
+        self.rest = list(pieces)
+
+    async def read_some(self) -> bytes:
+        return self.rest.pop(0)
+
+    async def read(self) -> bytes:
+        return b"".join(self.rest)
+
+    def close(self) -> None:
+        pass
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> "Pieces":
+        return self
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> "Pieces":
+        return self
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_what_follows_done_is_read_so_that_the_connection_can_be_used_again() -> None:
+    pieces = Pieces(b"data: {}\n\n", b"data: [DONE]\n\n", b": bye\n\n", b"")
+    on = Upstream("student", "m", (Replica("http://engine"),), Timeouts(), 0, pieces)
+
+    stream = await on.stream(BODY)
+    await read_to_the_end(stream)
+    stream.close()
+
+    assert pieces.rest == []
 
 
 async def test_an_answer_is_not_asked_for_twice_once_it_has_begun() -> None:

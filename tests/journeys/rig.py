@@ -21,6 +21,8 @@ from router.trace import Exchange, Judgement, ModelAnswer
 from serving.scripted_engine import ScriptedEngine
 
 SURE, UNSURE = -0.01, -4.0
+PATIENT = {"first_token_s": 3600.0, "idle_s": 3600.0, "total_s": 3600.0}
+"""So that nothing is mended by a timeout, unless a test is about timeouts."""
 HELLO: Any = [{"role": "user", "content": "hello"}]
 
 
@@ -115,8 +117,17 @@ async def rig(
         settings = config.Settings.model_validate(
             {
                 "upstreams": {
-                    "student": {"base_url": small.base_url, "model": "student", **(student or {})},
-                    "teacher": {"base_url": large.base_url, "model": "teacher"},
+                    "student": {
+                        "base_url": small.base_url,
+                        "model": "student",
+                        "timeouts": PATIENT,
+                        **(student or {}),
+                    },
+                    "teacher": {
+                        "base_url": large.base_url,
+                        "model": "teacher",
+                        "timeouts": PATIENT,
+                    },
                 },
                 "routes": {"support": {"student": "student", "teacher": "teacher"} | (route or {})},
                 **sections,

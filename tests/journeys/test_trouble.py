@@ -100,6 +100,7 @@ async def test_a_dead_teacher_is_replaced_by_the_student_and_said_so(*, stream: 
 
         assert response.headers["x-tutelage-served-by"] == "student"
         assert response.headers["x-tutelage-reason"] == "teacher_unavailable"
+        assert len(on.student.requests) == 1, "its finished draft is served"
 
 
 async def test_a_long_stream_without_a_teacher_is_begun_again_with_the_student() -> None:
