@@ -9,6 +9,7 @@ cut resumes. The data ships; `distill.triage_data` made it.
 import argparse
 import json
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -56,6 +57,9 @@ log = logging.getLogger(__name__)
 
 TEMPLATE_EVERY = 6
 """One batch in so many trains the answer's template too."""
+
+CALIBRATION_TEXTS = 600
+"""Calibration texts that the served models are asked: both take minutes for them on two cores."""
 
 THRESHOLD_SLACK = 0.01
 """How far below the teacher's accuracy the recommended cascade may lie, on calibration texts."""
@@ -143,7 +147,7 @@ def export(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None
 
 
 def evaluate(at: Workshop, part: str, *, at_once: int) -> None:
-    """Asks both models, served by llama.cpp, every text of `part`; writes answers and figures."""
+    """Asks both models, served by llama.cpp, about `part`; writes answers and figures."""
     items = _texts(part)
     served = {"student": (at.student_file, None), "teacher": (at.base_gguf, at.lora_file)}
     for name, (model, adapter) in served.items():
@@ -203,10 +207,13 @@ def publish(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> Non
 
 
 def _texts(part: str) -> list[Feedback]:
-    """The one place of this package that opens the test part."""
-    if part == "test":
-        return open_test(TestPurpose.EVALUATION)
-    return load(Split.CALIBRATION)
+    """All test texts (the one place of this package that opens them), or some of calibration.
+
+    In random order, so that any beginning of a run is a sample of the whole.
+    """
+    items = open_test(TestPurpose.EVALUATION) if part == "test" else load(Split.CALIBRATION)
+    random.Random(1).shuffle(items)  # noqa: S311 - not a secret
+    return items if part == "test" else items[:CALIBRATION_TEXTS]
 
 
 def _examples(at: Workshop) -> tuple[TaskTokens, list[Example]]:
