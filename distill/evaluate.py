@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
 
 import numpy as np
 
@@ -46,9 +45,7 @@ class Report:
     """The same for being right."""
     curve: list[DeferralPoint]
     area: float
-    student_p50_s: float
-    teacher_p50_s: float
-    """Medians of the answers' own times, meaningful if they were asked one at a time."""
+    """Mean accuracy of the cascade over all shares deferred."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +94,6 @@ def report(
         auroc_gold=auroc(pair.confidence, pair.student_right),
         curve=curve,
         area=area_under_deferral(curve),
-        student_p50_s=median(a.seconds for a in student),
-        teacher_p50_s=median(a.seconds for a in teacher),
     )
 
 

@@ -2,8 +2,8 @@
 
     python -m distill.triage STAGE --base SmolLM2-135M-Instruct.Q4_1.gguf --out DIR
 
-with the stages teacher, label, student, export, evaluate, release, in this order. A stage that was
-cut resumes. The data ships; `distill.triage_data` made it.
+with the stages teacher, label, student, export, evaluate, time and release, in this order. A stage
+that was cut resumes. The data ships; `distill.triage_data` made it.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -60,6 +61,8 @@ TEMPLATE_EVERY = 6
 
 CALIBRATION_TEXTS = 600
 """Calibration texts that the served models are asked: both take minutes for them on two cores."""
+
+TIMED_TEXTS = 90
 
 THRESHOLD_SLACK = 0.01
 """How far below the teacher's accuracy the recommended cascade may lie, on calibration texts."""
@@ -149,8 +152,7 @@ def export(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None
 def evaluate(at: Workshop, part: str, *, at_once: int) -> None:
     """Asks both models, served by llama.cpp, about `part`; writes answers and figures."""
     items = _texts(part)
-    served = {"student": (at.student_file, None), "teacher": (at.base_gguf, at.lora_file)}
-    for name, (model, adapter) in served.items():
+    for name, (model, adapter) in _models(at).items():
         file = at.answers(name, part)
         if file.exists():
             log.info("%s: kept; remove it to ask again", file)
@@ -174,8 +176,24 @@ def _say(figures: Report, items: Sequence[Feedback]) -> None:
     log.info("valid answers  %.4f, %.4f", figures.student_valid, figures.teacher_valid)
     log.info("AUROC          %.3f fidelity", figures.auroc_fidelity)
     log.info("               %.3f gold", figures.auroc_gold)
-    log.info("p50            %.4f s, %.4f s", figures.student_p50_s, figures.teacher_p50_s)
     log.info("\n%s", as_table(figures.curve))
+
+
+def measure_latency(at: Workshop, rounds: int = 3) -> None:
+    """Median seconds of one request at a time, end to end.
+
+    The models take turns, so that load that comes and goes falls on both.
+    """
+    items = _texts("calibration")[:TIMED_TEXTS]
+    taken: dict[str, list[float]] = {name: [] for name in _models(at)}
+    for turn in range(rounds):
+        for name, (model, adapter) in _models(at).items():
+            with serve(model, adapter, slots=1, threads=2) as url:
+                ask_all(url, items[:5], at_once=1)
+                taken[name] += [a.seconds for a in ask_all(url, items[turn::rounds], at_once=1)]
+    found = {f"{name}_p50_s": round(median(times), 4) for name, times in taken.items()}
+    log.info("%s", found)
+    at.figures("latency").write_text(json.dumps(found), encoding="utf-8")
 
 
 def publish(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None:
@@ -195,6 +213,8 @@ def publish(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> Non
         }
         for part, pair in pairs.items()
     }
+    if at.figures("latency").exists():
+        figures["latency"] = json.loads(at.figures("latency").read_text("utf-8"))
     release(
         base=at.base_gguf,
         adapter=at.lora_file,
@@ -204,6 +224,11 @@ def publish(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> Non
         recipe={"teacher": asdict(teacher), "student": asdict(student)},
         figures=figures,
     )
+
+
+def _models(at: Workshop) -> dict[str, tuple[Path, Path | None]]:
+    """What each model is served from: its file, its adapter."""
+    return {"student": (at.student_file, None), "teacher": (at.base_gguf, at.lora_file)}
 
 
 def _texts(part: str) -> list[Feedback]:
@@ -245,7 +270,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    stages = ["teacher", "label", "student", "export", "evaluate", "release"]
+    stages = ["teacher", "label", "student", "export", "evaluate", "time", "release"]
     parser.add_argument("stage", choices=stages)
     parser.add_argument("--base", type=Path, required=True, help="the base's GGUF file")
     parser.add_argument("--out", type=Path, required=True, help="where a run keeps its files")
@@ -270,6 +295,8 @@ def main() -> None:
             export(at, teacher, student)
         case "evaluate":
             evaluate(at, asked.part, at_once=asked.at_once)
+        case "time":
+            measure_latency(at)
         case "release":
             publish(at, teacher, student)
 
