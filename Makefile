@@ -66,8 +66,16 @@ tree: $(VENV)/.dev  ## write the README's tree anew
 build: $(VENV)/.dev  ## the wheel and the source archive, into dist/
 	@$(BIN)/python -m build --quiet
 
+STAGES := teacher label student export 'evaluate --part calibration' 'evaluate --part test' time release
+
 weights: $(VENV)/.distill  ## retrain the shipped teacher adapter and student (hours on two cores)
-	@$(BIN)/python -m distill.triage all --out build/triage $(ARGS)
+	@$(BIN)/python -m serving.prepare
+	@base=$$($(BIN)/python -c 'import os; from serving.home import Home; from serving.models import BASE; \
+	  print(Home.of(os.environ).models / BASE.file_name)'); \
+	for stage in $(STAGES); do \
+	  echo "[weights] $$stage"; \
+	  $(BIN)/python -m distill.triage $$stage --base "$$base" --out build/triage || exit 1; \
+	done
 
 clean:  ## remove what was made here (not TUTELAGE_HOME)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,13 +8,12 @@ import numpy as np
 from distill.served import ServedAnswer
 from router.deferral import (
     DeferralPoint,
-    Interval,
     area_under_deferral,
     at_threshold,
     auroc,
     deferral_curve,
-    wilson_interval,
 )
+from router.interval import Interval, wilson_interval
 from serving.triage.dataset import Feedback
 
 DEFERRALS = [at / 20 for at in range(21)]
@@ -137,7 +136,7 @@ def as_table(curve: Sequence[DeferralPoint]) -> str:
 
 
 def _share(right: np.ndarray) -> Interval:
-    return wilson_interval(int(right.sum()), len(right))
+    return wilson_interval(float(right.mean()), len(right))
 
 
 def _exact(items: Sequence[Feedback], answers: Sequence[ServedAnswer]) -> np.ndarray:

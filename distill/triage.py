@@ -50,7 +50,7 @@ from distill.served import ask_all, load_answers, save_answers, serve
 from distill.students import freeze_below, pruned
 from distill.teacher import distilled, merged, read_soft_labels, soft_labels, with_adapter
 from distill.train import train
-from router.deferral import wilson_interval
+from router.interval import wilson_interval
 from serving.triage.dataset import Feedback, Split, TestPurpose, load, open_test
 from serving.triage.derive import derive
 
@@ -172,7 +172,7 @@ def _say(figures: Report, items: Sequence[Feedback]) -> None:
         log.info("%-14s %s", name, getattr(figures, name))
     guessed = tfidf_sentiments(load(Split.TRAIN), items)
     right = sum(guess is item.gold.sentiment for guess, item in zip(guessed, items, strict=True))
-    log.info("TF-IDF         %s", wilson_interval(right, len(items)))
+    log.info("TF-IDF         %s", wilson_interval(right / len(items), len(items)))
     log.info("valid answers  %.4f, %.4f", figures.student_valid, figures.teacher_valid)
     log.info("AUROC          %.3f fidelity", figures.auroc_fidelity)
     log.info("               %.3f gold", figures.auroc_gold)

@@ -5,7 +5,6 @@ is right.
 """
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -13,25 +12,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-NORMAL_95 = 1.959963984540054
-
 
 class NoContrast(ValueError):
     """All answers are right, or all wrong: nothing to rank."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A share with its two-sided 95 % interval."""
-
-    estimate: float
-    lower: float
-    upper: float
-
-    def __str__(self) -> str:
-        """As figures are stated in this project: `.781 [.764, .797]`."""
-        shown = (f"{x:.3f}".removeprefix("0") for x in (self.estimate, self.lower, self.upper))
-        return "{} [{}, {}]".format(*shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +28,6 @@ class DeferralPoint:
     """Share of right answers, both models together."""
     selective_accuracy: float
     """Share of right answers among those the student served; NaN if it served none."""
-
-
-def wilson_interval(right: int, of: int) -> Interval:
-    """Wilson's score interval (1927) for a share of `of` independent answers, `of` > 0."""
-    share = right / of
-    square = NORMAL_95**2
-    middle = (share + square / (2 * of)) / (1 + square / of)
-    reach = NORMAL_95 / (1 + square / of) * sqrt(share * (1 - share) / of + square / (4 * of**2))
-    return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
 def auroc(confidence: Floats, right: Bools) -> float:

@@ -1,10 +1,9 @@
 """Fidelity: the share of pairs that agree, with its interval."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_Z_95 = 1.959963984540054
+from router.interval import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +35,5 @@ def estimate_fidelity(pairs: Iterable[tuple[float, float]]) -> Fidelity | None:
     if not judged:
         return None
     estimate = weighted / weights
-    low, high = wilson_interval(estimate, weights * weights / squares)
-    return Fidelity(estimate, low, high, judged)
-
-
-def wilson_interval(share: float, count: float, *, z: float = _Z_95) -> tuple[float, float]:
-    """Score interval of a binomial share (Wilson 1927): right for few pairs and for shares near 1.
-
-    `count` may be fractional (an effective number) but must be positive.
-    """
-    if not count > 0:
-        raise ValueError(f"count must be positive, got {count}")
-    shrink = 1.0 + z * z / count
-    centre = (share + z * z / (2 * count)) / shrink
-    half = z / shrink * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    found = wilson_interval(estimate, weights * weights / squares)
+    return Fidelity(estimate, found.lower, found.upper, judged)

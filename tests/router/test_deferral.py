@@ -1,4 +1,4 @@
-"""Intervals, ranking and the deferral curve, against values worked out by hand."""
+"""Ranking and the deferral curve, against values worked out by hand."""
 
 import numpy as np
 import pytest
@@ -9,29 +9,11 @@ from router.deferral import (
     at_threshold,
     auroc,
     deferral_curve,
-    wilson_interval,
 )
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
 STUDENT = np.array([True, True, False, True, False])
 TEACHER = np.array([True, True, True, False, True])
-
-
-def test_wilson_matches_the_textbook() -> None:
-    found = wilson_interval(8, 10)
-    assert found.estimate == 0.8
-    assert (found.lower, found.upper) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-
-
-@pytest.mark.parametrize("right", [0, 20])
-def test_wilson_stays_inside_the_unit_interval(right: int) -> None:
-    found = wilson_interval(right, 20)
-    assert 0 <= found.lower <= found.upper <= 1
-    assert found.upper - found.lower > 0.1
-
-
-def test_an_interval_reads_as_it_is_stated() -> None:
-    assert str(wilson_interval(8, 10)) == ".800 [.490, .943]"
 
 
 def test_auroc_counts_pairs_and_halves_ties() -> None:
