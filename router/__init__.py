@@ -30,6 +30,7 @@ Glossary: one word for one thing, here and in every other package.
     propensity      the probability with which a request was shadowed, in (0, 1]
     divergence      a compared pair of answers
     fidelity        the share of pairs that agree
+    interval        a share and how far it can be trusted
     coverage        the share of requests served by the student
     trace           the record of one request: one exchange and its judgements
     route           the name that clients put in `model`; it has one student and one teacher
