@@ -11,7 +11,8 @@ The map
     sampling    which requests are shadowed: the same answer on every replica
     divergence  two answers -> do they agree, and where do they part
     deferral    coverage and accuracy of every threshold, on labelled answers
-    fidelity    the share of agreeing pairs, with its interval
+    fidelity    the share of agreeing pairs, weighted by propensity
+    interval    a share and its 95 % interval
     cost        what an answer cost, and what it saved
 
 Glossary: one word for one thing, here and in every other package.
@@ -30,7 +31,6 @@ Glossary: one word for one thing, here and in every other package.
     propensity      the probability with which a request was shadowed, in (0, 1]
     divergence      a compared pair of answers
     fidelity        the share of pairs that agree
-    interval        a share and how far it can be trusted
     coverage        the share of requests served by the student
     trace           the record of one request: one exchange and its judgements
     route           the name that clients put in `model`; it has one student and one teacher
