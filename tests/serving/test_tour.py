@@ -17,7 +17,7 @@ from serving.deployment import Price
 from serving.errors import ServingError
 from serving.tour import PATIENCE_S, Asked, Guide, Tour, choose, columns, coverage
 from serving.tour_table import TourTable, honesty, scoreboard
-from serving.triage.dataset import Feedback, Source
+from serving.triage.dataset import Feedback, Source, TestPurpose, open_test
 from serving.triage.task import Sentiment, messages
 
 NEGATIVE = '{"sentiment":"negative","intensity":2}'
@@ -171,6 +171,15 @@ def test_a_gateway_that_is_gone_ends_the_tour() -> None:
 def test_the_questions_are_the_same_everywhere_and_a_longer_tour_begins_like_a_short_one() -> None:
     texts = [feedback(number) for number in range(50)]
     assert choose(5, texts) == choose(5, texts[::-1]) == choose(20, texts)[:5]
+
+
+def test_the_tours_texts_come_from_every_source_as_often_as_the_held_out_part_has_them() -> None:
+    held_out = open_test(TestPurpose.TOUR)
+    drawn = choose(400)
+
+    for source in Source:
+        share = sum(item.source is source for item in held_out) / len(held_out)
+        assert sum(item.source is source for item in drawn) / 400 == pytest.approx(share, abs=0.06)
 
 
 def asked(served_by: str, *, right: bool = True, took_s: float = 0.1) -> Asked:
