@@ -152,7 +152,11 @@ def examine(settings: Settings, secrets: Mapping[str, SecretStr]) -> list[Findin
             upstream.timeouts.first_token_s, connect=upstream.timeouts.connect_s
         )
         for base_url in upstream.replicas:
-            with httpx.Client(base_url=base_url, headers=headers, timeout=timeout) as client:
+            # Each question on a connection of its own: llama.cpp may drop one after a stream.
+            limits = httpx.Limits(max_keepalive_connections=0)
+            with httpx.Client(
+                base_url=base_url, headers=headers, timeout=timeout, limits=limits
+            ) as client:
                 label = name if len(upstream.replicas) == 1 else f"{name} {base_url}"
                 findings += _examine_one(label, Probe(upstream, client))
     return findings
