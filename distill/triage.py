@@ -2,8 +2,9 @@
 
     python -m distill.triage STAGE --base SmolLM2-135M-Instruct.Q4_1.gguf --out DIR
 
-with the stages teacher, label, student, export, evaluate, time and release, in this order. A stage
-that was cut resumes. The data ships; `distill.triage_data` made it.
+with the stages teacher, label, student, export, evaluate, time and release, in this order; probe is
+a quick look at what is trained so far. A stage that was cut resumes. The data ships;
+`distill.triage_data` made it.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,13 +43,21 @@ from distill.examples import (
 from distill.forward import decision_logits
 from distill.gguf_export import export_delta, export_lora
 from distill.losses import triage_loss
+from distill.options import add_options, student_recipe, teacher_recipe
 from distill.plot import deferral_plot
 from distill.pretrained import load_model, load_tokenizer
+from distill.probe import probe
 from distill.recipe import StudentRecipe, TeacherRecipe, Workshop
 from distill.release import release
 from distill.served import ask_all, load_answers, save_answers, serve
 from distill.students import freeze_below, pruned
-from distill.teacher import distilled, merged, read_soft_labels, soft_labels, with_adapter
+from distill.teacher import (
+    distilled,
+    merged,
+    read_soft_labels,
+    soft_labels,
+    with_adapter,
+)
 from distill.train import train
 from router.interval import wilson_interval
 from serving.triage.dataset import Feedback, Split, TestPurpose, load, open_test
@@ -226,6 +235,17 @@ def publish(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> Non
     )
 
 
+def probe_model(at: Workshop, recipe: StudentRecipe) -> None:
+    """The student as it is trained so far, or the teacher where there is no student yet."""
+    tokenizer = load_tokenizer(at.base)
+    model = merged(load_model(at.base), at.adapter)
+    if at.student.exists():
+        model = pruned(model, recipe.layers)
+        model.load_state_dict(torch.load(at.student, weights_only=True))
+    found = probe(model.float(), _texts("calibration"), tokenizer, task_tokens(tokenizer))
+    log.info("right %s, AUROC %.3f", found.right, found.auroc)
+
+
 def _models(at: Workshop) -> dict[str, tuple[Path, Path | None]]:
     """What each model is served from: its file, its adapter."""
     return {"student": (at.student_file, None), "teacher": (at.base_gguf, at.lora_file)}
@@ -270,50 +290,29 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    stages = ["teacher", "label", "student", "export", "evaluate", "time", "release"]
-    parser.add_argument("stage", choices=stages)
+    parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--base", type=Path, required=True, help="the base's GGUF file")
     parser.add_argument("--out", type=Path, required=True, help="where a run keeps its files")
     parser.add_argument("--part", choices=["calibration", "test"], default="calibration")
     parser.add_argument("--at-once", type=int, default=1, help="requests in flight (evaluate)")
-    for name, kind in STUDENT_OPTIONS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="of the student")
+    add_options(parser)
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     at = Workshop(asked.base, asked.out)
     at.out.mkdir(parents=True, exist_ok=True)
-    changes = {name: value for name in STUDENT_OPTIONS if (value := getattr(asked, name))}
-    teacher, student = TeacherRecipe(), replace(StudentRecipe(), **changes)
-    match asked.stage:
-        case "teacher":
-            train_teacher(at, teacher)
-        case "label":
-            label_texts(at, student)
-        case "student":
-            train_student(at, student)
-        case "export":
-            export(at, teacher, student)
-        case "evaluate":
-            evaluate(at, asked.part, at_once=asked.at_once)
-        case "time":
-            measure_latency(at)
-        case "release":
-            publish(at, teacher, student)
+    STAGES[asked.stage](at, asked)
 
 
-def _layer_list(text: str) -> tuple[int, ...]:
-    return tuple(int(layer) for layer in text.split(","))
-
-
-STUDENT_OPTIONS: dict[str, Callable[[str], Any]] = {
-    "layers": _layer_list,
-    "first_trained": int,
-    "epochs": float,
-    "labelled": int,
-    "bits": int,
-    "block": int,
+STAGES: dict[str, Callable[[Workshop, argparse.Namespace], None]] = {
+    "teacher": lambda at, asked: train_teacher(at, teacher_recipe(asked)),
+    "label": lambda at, asked: label_texts(at, student_recipe(asked)),
+    "student": lambda at, asked: train_student(at, student_recipe(asked)),
+    "export": lambda at, asked: export(at, teacher_recipe(asked), student_recipe(asked)),
+    "evaluate": lambda at, asked: evaluate(at, asked.part, at_once=asked.at_once),
+    "time": lambda at, _: measure_latency(at),
+    "release": lambda at, asked: publish(at, teacher_recipe(asked), student_recipe(asked)),
+    "probe": lambda at, asked: probe_model(at, student_recipe(asked)),
 }
-"""What a probe of another student may change without editing the recipe."""
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""What of a recipe a trial may change on the command line, without an edit."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from distill.recipe import StudentRecipe, TeacherRecipe
+from distill.teacher import AdapterShape
+
+
+def _layer_list(text: str) -> tuple[int, ...]:
+    return tuple(int(layer) for layer in text.split(","))
+
+
+STUDENT: dict[str, Callable[[str], Any]] = {
+    "layers": _layer_list,
+    "first_trained": int,
+    "epochs": float,
+    "labelled": int,
+    "bits": int,
+    "block": int,
+    "seed": int,
+}
+"""Fields of `StudentRecipe`."""
+
+TEACHER: dict[str, Callable[[str], Any]] = {
+    "rank": int,
+    "adapted_from": int,
+    "teacher_epochs": float,
+    "teacher_seed": int,
+}
+"""`rank` keeps alpha at twice the rank; `adapted_from` is the adapter's lowest layer."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    for whose, options in (("student", STUDENT), ("teacher", TEACHER)):
+        for name, kind in options.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"of the {whose}")
+
+
+def student_recipe(asked: argparse.Namespace) -> StudentRecipe:
+    """The recipe with what was asked for in its place."""
+    return replace(StudentRecipe(), **dict(_given(asked, STUDENT)))
+
+
+def teacher_recipe(asked: argparse.Namespace) -> TeacherRecipe:
+    """The recipe with what was asked for in its place."""
+    usual, given = TeacherRecipe(), dict(_given(asked, TEACHER))
+    rank = given.get("rank", usual.shape.rank)
+    first = given.get("adapted_from", usual.shape.first_layer)
+    return replace(
+        usual,
+        shape=AdapterShape(rank=rank, alpha=2 * rank, first_layer=first),
+        epochs=given.get("teacher_epochs", usual.epochs),
+        seed=given.get("teacher_seed", usual.seed),
+    )
+
+
+def _given(asked: argparse.Namespace, options: dict[str, Any]) -> list[tuple[str, Any]]:
+    named = ((name, getattr(asked, name)) for name in options)
+    return [(name, value) for name, value in named if value is not None]
