@@ -6,6 +6,7 @@ by time holds them all, so that figures over a million requests are read without
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,7 @@ def _closed_on_error(connection: sqlite3.Connection, path: Path) -> Iterator[Non
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     _is_current(connection, path)  # before the first change: the file may be another program's
-    connection.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(connection)
     # A commit survives the death of the process; a power cut may take the last few.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")  # of several workers that start at once one makes it
@@ -111,10 +112,25 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
 
 
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for others here, as it does elsewhere, so we do."""
+    until_s = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until_s:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether our tables are there; False for an empty file. Raises for anything else."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    with _one_snapshot(connection):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if version > VERSION:
         raise TraceStoreError(
             f"store: {path} has schema {version}, newer than {VERSION}, the newest that this "
@@ -123,3 +139,14 @@ def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
     if version < VERSION and tables:
         raise TraceStoreError(f"store: {path} is another program's database; name another file")
     return bool(version == VERSION)
+
+
+@contextmanager
+def _one_snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Reads see one state of the file, though another process may be making it right now."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    with connection:
+        yield
