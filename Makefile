@@ -42,7 +42,7 @@ test: $(VENV)/.dev  ## every test that needs no torch, on the real embedded engi
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-distill: $(VENV)/.distill  ## the tests of the training recipe (installs torch)
-	@$(BIN)/python -m pytest -m training --timeout 600 $(ARGS)
+	@$(BIN)/python -m pytest tests/distill tests/serving/triage --timeout 600 $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

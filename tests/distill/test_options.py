@@ -9,8 +9,6 @@ pytest.importorskip("torch")
 from distill.options import add_options, student_recipe, teacher_recipe
 from distill.recipe import StudentRecipe, TeacherRecipe
 
-pytestmark = pytest.mark.training
-
 
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
