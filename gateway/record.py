@@ -14,6 +14,14 @@ from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
 
 
+_STATUS = {
+    Outcome.SERVED: 200,
+    Outcome.CUT: 200,  # the head was sent before the break
+    Outcome.CLIENT_LEFT: 499,  # as nginx counts it; nobody reads it
+    Outcome.FAILED: 500,
+}
+
+
 @dataclass(slots=True)
 class Record:
     trace_id: str
@@ -54,8 +62,7 @@ class Record:
     def close(self, outcome: Outcome, error: GatewayError | None = None) -> None:
         self.outcome = outcome
         self.total_s = self.clock.monotonic_s() - self.started_s
-        if error is not None:
-            self.status = error.status
+        self.status = error.status if error is not None else _STATUS[outcome]
         for transcript in (self.student, self.teacher):
             if transcript is not None:
                 transcript.ended(complete=False)

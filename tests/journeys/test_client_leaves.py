@@ -15,7 +15,7 @@ async def leave(on: Rig, asking: asyncio.Task[Any]) -> None:
     asking.cancel()
     await asyncio.wait([asking])
     trace = await on.traces.exchange()
-    assert trace.outcome == "client_left"
+    assert (trace.outcome, trace.status) == ("client_left", 499)
     assert on.on.admission.in_flight == 0
 
 
