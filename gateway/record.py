@@ -13,7 +13,6 @@ from router.cost import cost_usd, saved_usd
 from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
 
-
 _STATUS = {
     Outcome.SERVED: 200,
     Outcome.CUT: 200,  # the head was sent before the break
