@@ -113,11 +113,8 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
     try:
         if asked.stream:
             events = await upstream.stream(body)
-            try:
+            with events.closed_on_error():
                 opening = await _opening(transcript, events)
-            except BaseException:
-                events.close()
-                raise
             record.decide(role, reason)
             return Stream(asked, transcript, [opening], events)
         whole = await upstream.ask(body)
@@ -190,7 +187,7 @@ async def _streamed_draft(
     events = await transcript.upstream.stream(body)
     held: list[Heard] = []
     verdict = Verdict.WAIT
-    try:
+    with events.closed_on_error():
         while verdict is Verdict.WAIT:
             if (payload := await events.next()) is None:
                 transcript.ended(complete=True)
@@ -198,9 +195,6 @@ async def _streamed_draft(
             reply = transcript.hear(payload)
             held.append((payload, reply))
             verdict = _feed(gate, record, reply)
-    except BaseException:
-        events.close()
-        raise
     return _Draft(record, transcript, verdict, held, events, complete=False)
 
 

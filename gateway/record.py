@@ -92,12 +92,16 @@ class Record:
         return self.reason not in {None, Reason.CONFIDENT, Reason.PINNED, Reason.ROUTE_MODE}
 
     def served(self) -> Transcript | None:
-        return self.student if self.served_by is Role.STUDENT else self.teacher
+        """What the client was told; None where nobody served."""
+        return self._transcript(self.served_by) if self.served_by is not None else None
+
+    def _transcript(self, role: Role) -> Transcript | None:
+        return self.student if role is Role.STUDENT else self.teacher
 
     def exchange(self) -> Exchange:
         spent = self.spent_usd()
         served = self.served()
-        usage = served.usage if served is not None and self.served_by is not None else None
+        usage = served.usage if served is not None else None
         return Exchange(
             trace_id=self.trace_id,
             ts=self.started_unix_s,
@@ -135,7 +139,7 @@ class Record:
         """As the engine reported it. A draft that was hung up on reports none: it has written
         `tokens_seen`, and has read the prompt that the other model counted.
         """
-        transcript = self.student if role is Role.STUDENT else self.teacher
+        transcript = self._transcript(role)
         if transcript is None or transcript.usage is not None:
             return transcript.usage if transcript is not None else None
         if role is Role.TEACHER or not self.tokens_seen:

@@ -86,17 +86,13 @@ class Upstream:
         limit_s = self.timeouts.first_token_s
         replica = self._least_loaded()
         events = EventStream(self.name, self.timeouts, replica)
-        try:
-            async with asyncio.timeout(limit_s):
-                await events.begin(await self._open(replica, body))
-        except TimeoutError as error:
-            events.close()
-            raise UpstreamTimedOut(
-                self.name, f"no first token within first_token_s = {limit_s:g}"
-            ) from error
-        except BaseException:
-            events.close()
-            raise
+        with events.closed_on_error():
+            try:
+                async with asyncio.timeout(limit_s):
+                    await events.begin(await self._open(replica, body))
+            except TimeoutError as error:
+                limit = f"no first token within first_token_s = {limit_s:g}"
+                raise UpstreamTimedOut(self.name, limit) from error
         return events
 
     def _least_loaded(self) -> Replica:
@@ -201,6 +197,15 @@ class EventStream:
                 pass
         except TransportError:
             pass  # the answer is whole; only the connection is lost
+
+    @contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        """For whoever holds it before it is handed on: an error or a cancellation hangs up."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Hang up; an engine that still writes stops. Safe to call twice."""
