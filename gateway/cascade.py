@@ -7,6 +7,7 @@ never seen. The student is hung up on before the teacher is called.
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from gateway.call import Call
 from gateway.errors import UpstreamFailed, UpstreamRejected, UpstreamTimedOut
 from gateway.record import Record
 from gateway.route import Role
@@ -19,6 +20,8 @@ from router.trace import Reason
 
 Trouble = (UpstreamFailed, UpstreamRejected)
 """What another model may be able to mend."""
+
+_CHAT = "/chat/completions"
 
 Heard = tuple[bytes, Reply]
 """A payload as it came, and what it says."""
@@ -109,15 +112,15 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
     asked = record.asked
     transcript = record.begin(role)
     upstream = transcript.upstream
-    body = asked.body_for(upstream.model)
+    call = Call(_CHAT, asked.body_for(upstream.model))
     try:
         if asked.stream:
-            events = await upstream.stream(body)
+            events = await upstream.stream(call)
             with events.closed_on_error():
                 opening = await _opening(transcript, events)
             record.decide(role, reason)
             return Stream(asked, transcript, [opening], events)
-        whole = await upstream.ask(body)
+        whole = await upstream.ask(call)
         reply = transcript.hear(whole)
     except Trouble as trouble:
         transcript.ended(complete=False, error=trouble)
@@ -163,12 +166,12 @@ async def _draft(record: Record) -> _Draft:
     """Let the student write until the gate rules."""
     gate = AnswerGate(record.route.rule(stream=record.asked.stream), record.asked.choices)
     transcript = record.begin(Role.STUDENT)
-    body = record.asked.body_for(transcript.upstream.model, observe=True)
+    call = Call(_CHAT, record.asked.body_for(transcript.upstream.model, observe=True))
     try:
         if record.asked.stream:
-            draft = await _streamed_draft(record, transcript, gate, body)
+            draft = await _streamed_draft(record, transcript, gate, call)
         else:
-            whole = await transcript.upstream.ask(body)
+            whole = await transcript.upstream.ask(call)
             held = [(whole, transcript.hear(whole))]
             _feed(gate, record, held[0][1])
             transcript.ended(complete=True)
@@ -182,9 +185,9 @@ async def _draft(record: Record) -> _Draft:
 
 
 async def _streamed_draft(
-    record: Record, transcript: Transcript, gate: AnswerGate, body: bytes
+    record: Record, transcript: Transcript, gate: AnswerGate, call: Call
 ) -> _Draft:
-    events = await transcript.upstream.stream(body)
+    events = await transcript.upstream.stream(call)
     held: list[Heard] = []
     verdict = Verdict.WAIT
     with events.closed_on_error():

@@ -6,6 +6,7 @@ Bounded, counted, never waited for; the two answers are compared and the result 
 from collections import Counter
 
 from gateway.background import Background
+from gateway.call import Call
 from gateway.clock import Clock
 from gateway.errors import UpstreamFailed, UpstreamRejected
 from gateway.judging import Judging
@@ -52,7 +53,7 @@ class Shadow:
                 return
             other = Transcript(route.upstream(record.served_by.other), self._clock)
             body = record.asked.body_for(other.upstream.model, stream=False)
-            other.hear(await other.upstream.ask(body))
+            other.hear(await other.upstream.ask(Call("/chat/completions", body)))
             pair = (served, other) if served is record.student else (other, served)
             self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
             self._metrics.shadowed(route.name, "compared")

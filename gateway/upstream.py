@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from gateway.call import Call, Ending, url_of
 from gateway.config import Timeouts
 from gateway.errors import (
     UpstreamCut,
@@ -19,7 +20,6 @@ from gateway.transport import Response, Transport, TransportError
 from gateway.watchdog import Watchdog
 from gateway.wire import error_message
 
-_CHAT = "/chat/completions"
 _RETRY_PAUSE_S = 0.05
 _OK = 200
 _THE_CLIENTS = frozenset({400, 413, 422, 429})
@@ -62,13 +62,13 @@ class Upstream:
     def in_flight(self) -> int:
         return sum(replica.in_flight for replica in self.replicas)
 
-    async def ask(self, body: bytes) -> bytes:
+    async def ask(self, call: Call) -> bytes:
         """A whole answer. Raises UpstreamFailed, UpstreamTimedOut or UpstreamRejected."""
         replica = self._least_loaded()
         with replica.busy():
             try:
                 async with asyncio.timeout(self.timeouts.total_s):
-                    response = await self._open(replica, body)
+                    response = await self._open(replica, call)
                     try:
                         return await response.read()
                     except TransportError as error:
@@ -79,17 +79,17 @@ class Upstream:
                 limit = f"no whole answer within total_s = {self.timeouts.total_s:g}"
                 raise UpstreamTimedOut(self.name, limit) from error
 
-    async def stream(self, body: bytes) -> "EventStream":
+    async def stream(self, call: Call) -> "EventStream":
         """An answer as it is written; returns once its first event is here, so that until then
         a failure can still become a fallback. Raises as `ask`. Close what is returned.
         """
         limit_s = self.timeouts.first_token_s
         replica = self._least_loaded()
-        events = EventStream(self.name, self.timeouts, replica)
+        events = EventStream(self.name, self.timeouts, replica, call.ending)
         with events.closed_on_error():
             try:
                 async with asyncio.timeout(limit_s):
-                    await events.begin(await self._open(replica, body))
+                    await events.begin(await self._open(replica, call))
             except TimeoutError as error:
                 limit = f"no first token within first_token_s = {limit_s:g}"
                 raise UpstreamTimedOut(self.name, limit) from error
@@ -98,10 +98,11 @@ class Upstream:
     def _least_loaded(self) -> Replica:
         return min(self.replicas, key=lambda each: each.in_flight)
 
-    async def _open(self, replica: Replica, body: bytes) -> Response:
+    async def _open(self, replica: Replica, call: Call) -> Response:
+        url = url_of(replica.base_url, call.path)
         for attempt in range(self.retries + 1):
             try:
-                response = await self.transport.post(replica.base_url + _CHAT, self.headers, body)
+                response = await self.transport.post(url, self.headers, call.body)
             except TransportError as error:
                 if attempt == self.retries:
                     raise UpstreamFailed(self.name, str(error)) from error
@@ -129,9 +130,10 @@ class Upstream:
 class EventStream:
     """The events of one streamed answer. The replica's slot is held until `close`."""
 
-    def __init__(self, upstream: str, timeouts: Timeouts, replica: Replica) -> None:
+    def __init__(self, upstream: str, timeouts: Timeouts, replica: Replica, ending: Ending) -> None:
         self._upstream = upstream
         self._timeouts = timeouts
+        self._ending = ending
         self._slot = ExitStack()
         self._slot.enter_context(replica.busy())
         self._decoder = SseDecoder()
@@ -150,6 +152,8 @@ class EventStream:
             )
         while not self._ready:
             await self._read()
+            if self._done:
+                raise UpstreamCut(self._upstream, "the stream ended before its first event")
         self._watchdog = Watchdog(
             asyncio.get_running_loop(),
             idle_s=self._timeouts.idle_s,
@@ -158,9 +162,9 @@ class EventStream:
         )
 
     async def next(self) -> bytes | None:
-        """The next event's payload, or None after [DONE].
+        """The next event's payload; None after [DONE], or at the end of a stream that has none.
 
-        Raises UpstreamCut when the answer ends without [DONE], UpstreamTimedOut when it stalls.
+        Raises UpstreamCut when [DONE] is missing, UpstreamTimedOut when the answer stalls.
         """
         while not self._ready:
             if self._done:
@@ -185,7 +189,11 @@ class EventStream:
         except MalformedStream as error:
             raise UpstreamCut(self._upstream, str(error)) from error
         if not data:
-            raise UpstreamCut(self._upstream, "the stream ended without [DONE]")
+            if self._ending is Ending.DONE_MARKER:
+                raise UpstreamCut(self._upstream, "the stream ended without [DONE]")
+            if self._decoder.pending:
+                raise UpstreamCut(self._upstream, "the stream ended within an event")
+            self._done = True
         if self._watchdog is not None:
             self._watchdog.pat()
 
