@@ -11,7 +11,8 @@ A request, in the order in which the modules see it:
  7. admission    a slot, held until the last byte left or the client hung up
  8. cascade      student, gate, teacher: who answers
  9. upstream     one backend: replicas, timeouts (watchdog), retries, hang-up;
-                 call says what is asked of it, transport carries its bytes, sse reads its events, transcript remembers its words
+                 call says what is asked of it, transport carries its bytes, sse reads its
+                 events, transcript remembers its words
 10. respond      the answer to the client's bytes; a broken stream ends loudly
 11. record       what became of it all, closed once
 12. tap          off the path: traces, metrics, shadow, judging
