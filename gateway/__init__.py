@@ -16,6 +16,7 @@ A request, in the order in which the modules see it:
 10. respond      the answer to the client's bytes; a broken stream ends loudly
 11. record       what became of it all, closed once
 12. tap          off the path: traces, metrics, shadow, judging
+                 (metrics count into a ledger; exposition makes text of ledgers)
 
 app makes all of these; config says with which values. doctor and ask are commands.
 """

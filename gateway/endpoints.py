@@ -3,11 +3,11 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Response
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from gateway.asgi import Http, Receive, Scope, Send
 from gateway.errors import UnknownModel
+from gateway.exposition import CONTENT_TYPE
 from gateway.journey import chat
 from gateway.services import Services
 
@@ -82,6 +82,6 @@ def cold_routes(on: Services) -> APIRouter:
     @cold.get("/metrics", tags=["operations"], response_class=Response)
     def metrics() -> Response:
         """The Prometheus text format; rendered in a thread, away from the event loop."""
-        return Response(on.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        return Response(on.metrics.render(), media_type=CONTENT_TYPE)
 
     return cold

@@ -1,147 +1,289 @@
-"""Every metric name, in one file. Labels come from the config or a fixed list, not from clients."""
+"""Every metric name, in one file. Labels come from the config or a fixed list, not from clients.
 
-from collections.abc import Callable
+A request finds its tallies with one look into a dictionary and adds to a few numbers in the
+process's ledger; the text is made when it is asked for.
+"""
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.errors import GatewayError
+from gateway.exposition import Family, Kind, render
+from gateway.ledger import Ledger
 from gateway.record import Record
 from gateway.route import Role
+from gateway.transcript import Transcript
 from router.divergence import Comparator
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_GAP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2.5, 10)
+_OWN_SECONDS = (5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.05, 0.25, 1)
 _PROBABILITY = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0)
 _NOBODY = "none"
 
+_REQUESTS = Family(
+    "tutelage_requests_total",
+    Kind.COUNTER,
+    "Requests by who served them and why.",
+    ("route", "served_by", "reason", "status"),
+)
+_REQUEST_SECONDS = Family(
+    "tutelage_request_seconds",
+    Kind.HISTOGRAM,
+    "From the parsed request to the last byte.",
+    ("route", "served_by"),
+    _SECONDS,
+)
+_FIRST_TOKEN_SECONDS = Family(
+    "tutelage_time_to_first_token_seconds",
+    Kind.HISTOGRAM,
+    "From the parsed request to the first byte of the answer.",
+    ("route", "served_by"),
+    _SECONDS,
+)
+_INTER_TOKEN_SECONDS = Family(
+    "tutelage_inter_token_seconds",
+    Kind.HISTOGRAM,
+    "Between two events of a stream, as the client gets them.",
+    ("route", "served_by"),
+    _GAP_SECONDS,
+)
+_OVERHEAD_SECONDS = Family(
+    "tutelage_overhead_seconds",
+    Kind.HISTOGRAM,
+    "Our own time, not the upstream's, by stage: parse, admit, plan, gate, respond.",
+    ("stage",),
+    _OWN_SECONDS,
+)
+_CONFIDENCE = Family(
+    "tutelage_confidence",
+    Kind.HISTOGRAM,
+    "The student's confidence where the gate ruled.",
+    ("route",),
+    _PROBABILITY,
+)
+_FALLBACKS = Family(
+    "tutelage_fallbacks_total",
+    Kind.COUNTER,
+    "Requests that the route's first model did not serve.",
+    ("route", "reason", "how"),
+)
+_SHADOW = Family(
+    "tutelage_shadow_total",
+    Kind.COUNTER,
+    "Sampled requests by what became of their shadow: compared, failed, shed.",
+    ("route", "outcome"),
+)
+_JUDGED = Family(
+    "tutelage_judged_total",
+    Kind.COUNTER,
+    "Pairs of answers that were compared.",
+    ("route", "comparator"),
+)
+_DIVERGENCE = Family(
+    "tutelage_divergence_total",
+    Kind.COUNTER,
+    "Disagreement among the compared pairs; a partial one counts in part.",
+    ("route", "comparator"),
+)
+_TOKENS = Family(
+    "tutelage_tokens_total",
+    Kind.COUNTER,
+    "Tokens by model and direction, as the engines report them.",
+    ("route", "upstream", "direction"),
+)
+_COST = Family(
+    "tutelage_cost_usd_total",
+    Kind.COUNTER,
+    "What the calls cost at the configured prices.",
+    ("route",),
+)
+_TRACES = Family(
+    "tutelage_traces_total",
+    Kind.COUNTER,
+    "Trace records by what became of them.",
+    ("outcome",),
+)
+_IN_FLIGHT = Family(
+    "tutelage_in_flight",
+    Kind.GAUGE,
+    "Calls to an upstream that run now.",
+    ("upstream",),
+)
+_UPSTREAM_STATE = Family(
+    "tutelage_upstream_state",
+    Kind.GAUGE,
+    "0: called; 1: tried again after failures; 2: not called. The worst among the workers.",
+    ("upstream",),
+    over_workers=max,
+)
+
+FAMILIES = (
+    *(_REQUESTS, _REQUEST_SECONDS, _FIRST_TOKEN_SECONDS, _INTER_TOKEN_SECONDS, _OVERHEAD_SECONDS),
+    *(_CONFIDENCE, _FALLBACKS, _SHADOW, _JUDGED, _DIVERGENCE, _TOKENS, _COST, _TRACES),
+    *(_IN_FLIGHT, _UPSTREAM_STATE),
+)
+_KINDS = {family.name: family.kind for family in FAMILIES}
+
+Observe = Callable[[float], None]
+
+
+class Stage(StrEnum):
+    """The parts of our own time."""
+
+    PARSE = "parse"
+    ADMIT = "admit"
+    PLAN = "plan"
+    GATE = "gate"
+    RESPOND = "respond"
+
 
 class Metrics:
-    """One registry a process. Call sites name events; label values are made here."""
+    """Call sites name events; label values are made here.
 
-    def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, no use
-        self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "tutelage_requests",
-            "Requests by who served them and why.",
-            ["route", "served_by", "reason", "status"],
-            registry=self.registry,
-        )
-        self._request_seconds = Histogram(
-            "tutelage_request_seconds",
-            "From the parsed request to the last byte.",
-            ["route", "served_by"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._first_token_seconds = Histogram(
-            "tutelage_time_to_first_token_seconds",
-            "From the parsed request to the first byte of the answer.",
-            ["route", "served_by"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._confidence = Histogram(
-            "tutelage_confidence",
-            "The student's confidence where the gate ruled.",
-            ["route"],
-            buckets=_PROBABILITY,
-            registry=self.registry,
-        )
-        self._fallbacks = Counter(
-            "tutelage_fallbacks",
-            "Requests that the route's first model did not serve.",
-            ["route", "reason", "how"],
-            registry=self.registry,
-        )
-        self._shadow = Counter(
-            "tutelage_shadow",
-            "Sampled requests by what became of their shadow: compared, failed, shed.",
-            ["route", "outcome"],
-            registry=self.registry,
-        )
-        self._judged = Counter(
-            "tutelage_judged",
-            "Pairs of answers that were compared.",
-            ["route", "comparator"],
-            registry=self.registry,
-        )
-        self._divergence = Counter(
-            "tutelage_divergence",
-            "Disagreement among the compared pairs; a partial one counts in part.",
-            ["route", "comparator"],
-            registry=self.registry,
-        )
-        self._tokens = Counter(
-            "tutelage_tokens",
-            "Tokens by model and direction, as the engines report them.",
-            ["route", "upstream", "direction"],
-            registry=self.registry,
-        )
-        self._cost = Counter(
-            "tutelage_cost_usd",
-            "What the calls cost at the configured prices.",
-            ["route"],
-            registry=self.registry,
-        )
-        self._traces = Counter(
-            "tutelage_traces",
-            "Trace records by what became of them.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self._in_flight = Gauge(
-            "tutelage_in_flight",
-            "Calls to an upstream that run now.",
-            ["upstream"],
-            registry=self.registry,
-        )
+    ledger: this process's. siblings: those of the gateway's other workers, for what `render` adds
+    up. Events come from the event loop's thread, `traced` from any.
+    """
+
+    def __init__(self, ledger: Ledger | None = None, siblings: Sequence[Ledger] = ()) -> None:
+        self._ledger = ledger if ledger is not None else Ledger()
+        self._ledgers = (self._ledger, *siblings)
+        self._values = self._ledger.values
+        for series, _ in self._ledger.read():  # of the process whose place this one takes
+            if _KINDS[series.family] is Kind.GAUGE:
+                self._values[self._ledger.open(series.family, series.labels)] = 0.0
+        self._ended: dict[tuple[str, Role | None, str, int], _Ended] = {}
+        self._tokens: dict[tuple[str, str], tuple[int, int]] = {}
+        self._gauges: list[tuple[int, Callable[[], float]]] = []
+        self._stages = {stage: self._observer(_OVERHEAD_SECONDS, stage) for stage in Stage}
+        self._gaps: dict[tuple[str, Role], Observe] = {}
+        self._tracing = threading.Lock()
 
     def render(self) -> bytes:
-        """The Prometheus text format."""
-        return generate_latest(self.registry)
+        """The Prometheus text format, all workers added up. A millisecond or more: not for the
+        event loop.
+        """
+        self.read_gauges()
+        return render(FAMILIES, self._ledgers)
+
+    def read_gauges(self) -> None:
+        """Note what the gauges' owners say now, for the scrapes that other workers answer."""
+        for at, read in self._gauges:
+            self._values[at] = read()
 
     def refused(self, error: GatewayError) -> None:
         """A request that was turned away before it had a route and a slot."""
-        self._requests.labels(_NOBODY, _NOBODY, error.code, str(error.status)).inc()
+        self._count(_REQUESTS, _NOBODY, _NOBODY, error.code, str(error.status))
 
     def closed(self, record: Record) -> None:
         """A request that was accepted has ended, one way or another."""
-        route = record.route.name
-        served_by = record.served_by.value if record.served_by is not None else _NOBODY
-        reason = record.reason.value if record.reason is not None else record.outcome.value
-        self._requests.labels(route, served_by, reason, str(record.status)).inc()
-        self._request_seconds.labels(route, served_by).observe(record.total_s)
+        route, served_by = record.route.name, record.served_by
+        reason = record.reason or record.outcome
+        try:
+            ended = self._ended[route, served_by, reason, record.status]
+        except KeyError:
+            ended = self._open_ended(route, served_by, reason, record.status)
+            self._ended[route, served_by, reason, record.status] = ended
+        values = self._values
+        values[ended.requests_at] += 1.0
+        ended.observe_total(record.total_s)
         if record.first_byte_s is not None:
-            self._first_token_seconds.labels(route, served_by).observe(record.first_byte_s)
+            ended.observe_first_byte(record.first_byte_s)
         if record.confidence is not None:
-            self._confidence.labels(route).observe(record.confidence)
-        if record.fell_back and record.served_by is not None:
-            how = "regenerate" if record.served_by is Role.TEACHER else "student"
-            self._fallbacks.labels(route, reason, how).inc()
-        self._cost.labels(route).inc(record.spent_usd())
-        for transcript in (record.student, record.teacher):
-            if transcript is not None and (usage := transcript.usage) is not None:
-                name = transcript.upstream.name
-                self._tokens.labels(route, name, "input").inc(usage.prompt_tokens)
-                self._tokens.labels(route, name, "output").inc(usage.completion_tokens)
+            ended.observe_confidence(record.confidence)
+        if served_by is not None and record.fell_back:
+            how = "regenerate" if served_by is Role.TEACHER else "student"
+            self._count(_FALLBACKS, route, reason, how)
+        values[ended.cost_at] += record.spent_usd
+        if record.student is not None:
+            self._count_tokens(route, record.student)
+        if record.teacher is not None:
+            self._count_tokens(route, record.teacher)
+
+    def _open_ended(self, route: str, served_by: Role | None, reason: str, status: int) -> "_Ended":
+        name = served_by if served_by is not None else _NOBODY
+        return _Ended(
+            requests_at=self._open(_REQUESTS, route, name, reason, str(status)),
+            cost_at=self._open(_COST, route),
+            observe_total=self._observer(_REQUEST_SECONDS, route, name),
+            observe_first_byte=self._observer(_FIRST_TOKEN_SECONDS, route, name),
+            observe_confidence=self._observer(_CONFIDENCE, route),
+        )
+
+    def _count_tokens(self, route: str, transcript: Transcript) -> None:
+        usage = transcript.usage
+        if usage is None:
+            return
+        upstream = transcript.upstream.name
+        try:
+            input_at, output_at = self._tokens[route, upstream]
+        except KeyError:
+            input_at = self._open(_TOKENS, route, upstream, "input")
+            output_at = self._open(_TOKENS, route, upstream, "output")
+            self._tokens[route, upstream] = input_at, output_at
+        self._values[input_at] += usage.prompt_tokens
+        self._values[output_at] += usage.completion_tokens
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """So much of our own time went into one request's stage."""
+        self._stages[stage](seconds)
+
+    def gaps(self, route: str, served_by: Role) -> Observe:
+        """What notes the seconds between two events of one route's streams; ask once a stream."""
+        if (observe := self._gaps.get((route, served_by))) is None:
+            observe = self._observer(_INTER_TOKEN_SECONDS, route, served_by)
+            self._gaps[route, served_by] = observe
+        return observe
 
     def shadowed(self, route: str, outcome: str) -> None:
-        self._shadow.labels(route, outcome).inc()
+        self._count(_SHADOW, route, outcome)
 
     def compared(self, route: str, comparator: Comparator, agreement: float) -> None:
-        self._judged.labels(route, comparator.value).inc()
-        self._divergence.labels(route, comparator.value).inc(1.0 - agreement)
+        self._count(_JUDGED, route, comparator)
+        self._count(_DIVERGENCE, route, comparator, more=1.0 - agreement)
 
     def traced(self, outcome: str, count: int) -> None:
-        self._traces.labels(outcome).inc(count)
+        with self._tracing:
+            self._count(_TRACES, outcome, more=count)
 
     def watch_in_flight(self, upstream: str, in_flight: Callable[[], float]) -> None:
         """Read the gauge from its owner at each scrape."""
-        self._in_flight.labels(upstream).set_function(in_flight)
+        self._gauges.append((self._open(_IN_FLIGHT, upstream), in_flight))
+
+    def watch_state(self, upstream: str, state: Callable[[], float]) -> None:
+        """As `watch_in_flight`; what the numbers mean stands at the family."""
+        self._gauges.append((self._open(_UPSTREAM_STATE, upstream), state))
+
+    def _open(self, family: Family, *labels: str) -> int:
+        # str: what an Enum is in a label is its value.
+        return self._ledger.open(family.name, tuple(map(str, labels)), family.width)
+
+    def _count(self, family: Family, *labels: str, more: float = 1.0) -> None:
+        """For what is rare; what every request does has its place looked up beforehand."""
+        at = self._open(family, *labels)
+        self._values[at] += more
+
+    def _observer(self, family: Family, *labels: str) -> Observe:
+        values, bounds = self._values, family.bounds
+        at = self._open(family, *labels)
+        sum_at = at + family.width - 1
+
+        def observe(value: float) -> None:
+            values[at + bisect_left(bounds, value)] += 1.0
+            values[sum_at] += value
+
+        return observe
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """Where requests of one route that ended in one way are tallied."""
+
+    requests_at: int
+    cost_at: int
+    observe_total: Observe
+    observe_first_byte: Observe
+    observe_confidence: Observe

@@ -39,6 +39,8 @@ class Record:
     tokens_seen: int | None = None
     first_byte_s: float | None = None
     total_s: float = 0.0
+    spent_usd: float = 0.0
+    """What the calls cost, a rejected draft's included; known from the close on."""
     status: int = 200
     outcome: Outcome = Outcome.FAILED
     propensity: float | None = None
@@ -65,6 +67,7 @@ class Record:
         for transcript in (self.student, self.teacher):
             if transcript is not None:
                 transcript.ended(complete=False)
+        self.spent_usd = self._cost_usd(Role.STUDENT) + self._cost_usd(Role.TEACHER)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Who answers and why: sent with the head, on streams too."""
@@ -99,7 +102,6 @@ class Record:
         return self.student if role is Role.STUDENT else self.teacher
 
     def exchange(self) -> Exchange:
-        spent = self.spent_usd()
         served = self.served()
         usage = served.usage if served is not None else None
         return Exchange(
@@ -122,18 +124,14 @@ class Record:
             teacher=self.teacher.answer() if self.teacher is not None else None,
             status=self.status,
             outcome=self.outcome,
-            cost_usd=spent,
-            saved_usd=self._saved_usd(usage, spent),
+            cost_usd=self.spent_usd,
+            saved_usd=self._saved_usd(usage),
             total_s=self.total_s,
         )
 
-    def spent_usd(self) -> float:
-        """What the calls cost, a rejected draft's included."""
-        return sum(
-            cost_usd(usage, self.route.price(role))
-            for role in Role
-            if (usage := self._usage(role)) is not None
-        )
+    def _cost_usd(self, role: Role) -> float:
+        usage = self._usage(role)
+        return cost_usd(usage, self.route.price(role)) if usage is not None else 0.0
 
     def _usage(self, role: Role) -> Usage | None:
         """As the engine reported it. A draft that was hung up on reports none: it has written
@@ -147,5 +145,7 @@ class Record:
         read = self.teacher.usage.prompt_tokens if self.teacher and self.teacher.usage else 0
         return Usage(read, self.tokens_seen, 0)
 
-    def _saved_usd(self, usage: Usage | None, spent: float) -> float | None:
-        return saved_usd(usage, self.route.price(Role.TEACHER), spent) if usage else None
+    def _saved_usd(self, usage: Usage | None) -> float | None:
+        if usage is None:
+            return None
+        return saved_usd(usage, self.route.price(Role.TEACHER), self.spent_usd)

@@ -3,25 +3,24 @@
 import re
 from pathlib import Path
 
-from gateway.metrics import Metrics
+from gateway.exposition import Kind
+from gateway.metrics import FAMILIES
 
 README = Path(__file__).parent.parent / "grafana" / "README.md"
 SUFFIXES = {
-    "counter": ("_total",),
-    "gauge": ("",),
-    "histogram": ("_bucket", "_sum", "_count"),
+    Kind.COUNTER: ("",),  # the name has its _total
+    Kind.GAUGE: ("",),
+    Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
 }
 
 
 def exported() -> dict[str, set[str]]:
     """Series name to its labels."""
-    found: dict[str, set[str]] = {}
-    for collector in Metrics().registry._collector_to_names:
-        (family,) = collector.collect()
-        labels = set(getattr(collector, "_labelnames"))  # noqa: B009 - private, and untyped
-        for suffix in SUFFIXES[family.type]:
-            found[family.name + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
-    return found
+    return {
+        family.name + suffix: set(family.labels) | ({"le"} if suffix == "_bucket" else set())
+        for family in FAMILIES
+        for suffix in SUFFIXES[family.kind]
+    }
 
 
 def queries() -> list[str]:
