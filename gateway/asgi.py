@@ -1,7 +1,7 @@
 """One HTTP exchange over raw ASGI: the body in, an answer or a stream out, the hang-up seen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
+_PATIENCE_S = 0.01
 _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
@@ -61,13 +62,17 @@ class Http:
         self.finished = True
         await self._send({"type": "http.response.body", "body": body})
 
-    async def stream(self, events: AsyncIterator[bytes], headers: Headers = ()) -> None:
-        """Send server-sent events as they come."""
+    async def start_stream(self, headers: Headers = ()) -> None:
+        """The head of an answer in server-sent events."""
         await self._start(200, [*_STREAM, *headers])
-        async for event in events:
-            await self._send({"type": "http.response.body", "body": event, "more_body": True})
+
+    async def send(self, events: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": events, "more_body": True})
+
+    async def end_stream(self, events: bytes) -> None:
+        """The last events, or none."""
         self.finished = True
-        await self._send({"type": "http.response.body", "body": b""})
+        await self._send({"type": "http.response.body", "body": events})
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.started = True
@@ -87,20 +92,26 @@ class HangUp:
     """While it lasts, a client that leaves cancels the current task: `async with`.
 
     Turns that cancellation into ClientLeft and lets every other one through, as
-    `asyncio.timeout` does with its own. Enter it only after the body was read.
+    `asyncio.timeout` does with its own. Enter it only after the body was read. Watching takes a
+    task of its own, so it begins after `_PATIENCE_S`: most answers are over before that, and a
+    client that left earlier is noticed then.
     """
 
     def __init__(self, http: Http) -> None:
         self._http = http
         self._left = False
+        self._watcher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in a task
         self._task = task
+        self._timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._begin)
+        return self
+
+    def _begin(self) -> None:
         # Not a background task: it ends with this block, whatever happens.
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
-        return self
 
     async def _watch(self) -> None:
         if await self._http.hung_up():
@@ -113,6 +124,8 @@ class HangUp:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._watcher.cancel()
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
         if self._left and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise ClientLeft from error

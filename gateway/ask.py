@@ -6,8 +6,9 @@ import httpx
 import msgspec
 from rich.console import Console
 
+from gateway.chat import parse_reply
 from gateway.sse import DONE, SseDecoder
-from gateway.wire import error_message, parse_reply
+from gateway.wire import error_message
 
 _TIMEOUT = httpx.Timeout(5.0, read=300.0)
 

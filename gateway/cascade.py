@@ -4,16 +4,18 @@ The client reads one voice: nothing is sent before the gate has ruled, and a rej
 never seen. The student is hung up on before the teacher is called.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
+
+import msgspec
 
 from gateway.call import Call
 from gateway.errors import UpstreamFailed, UpstreamRejected, UpstreamTimedOut
 from gateway.record import Record
+from gateway.reply import Reply
 from gateway.route import Role
+from gateway.stream import Heard, Stream
 from gateway.transcript import Transcript
 from gateway.upstream import EventStream
-from gateway.wire import ChatRequest, Reply, for_client
 from router.gate import AnswerGate, Verdict
 from router.policy import Mode
 from router.trace import Reason
@@ -21,43 +23,8 @@ from router.trace import Reason
 Trouble = (UpstreamFailed, UpstreamRejected)
 """What another model may be able to mend."""
 
-_CHAT = "/chat/completions"
-
-Heard = tuple[bytes, Reply]
-"""A payload as it came, and what it says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """An answer whose first chunks are here. Close it, also when it was never read."""
-
-    asked: ChatRequest
-    transcript: Transcript
-    held: list[Heard]
-    events: EventStream
-
-    async def payloads(self) -> AsyncIterator[bytes]:
-        """The held chunks, then the rest as it comes, as the client is to see them."""
-        try:
-            for payload, reply in self.held:
-                if (shown := for_client(self.asked, payload, reply)) is not None:
-                    yield shown
-            while (following := await self.events.next()) is not None:
-                shown = for_client(self.asked, following, self.transcript.hear(following))
-                if shown is not None:
-                    yield shown
-        except Trouble as trouble:
-            self.transcript.ended(complete=False, error=trouble)
-            raise
-        self.transcript.ended(complete=True)
-
-    def close(self) -> None:
-        self.events.close()
-        self.transcript.ended(complete=False)
-
-
 Answer = bytes | Stream
-"""A whole completion or a stream."""
+"""A whole answer or a stream."""
 
 
 async def answer(record: Record) -> Answer:
@@ -72,10 +39,9 @@ async def answer(record: Record) -> Answer:
 
 
 async def _one(record: Record, role: Role) -> Answer:
-    """The route's model, or, unless it is pinned, the other one when it is dead."""
-    reason = Reason.PINNED if record.plan.pinned else Reason.ROUTE_MODE
+    """The planned model, or, unless it is pinned, the other one when it is dead."""
     try:
-        return await _serve(record, role, reason)
+        return await _serve(record, role, record.plan.reason)
     except Trouble as trouble:
         if not record.plan.backup:
             raise
@@ -108,35 +74,38 @@ def _student_trouble(trouble: Exception) -> Reason:
 
 
 async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
-    """Ask one model for the whole answer, or for a stream up to its first chunk."""
+    """Ask one model for the whole answer, or for a stream up to its first event."""
     asked = record.asked
     transcript = record.begin(role)
-    upstream = transcript.upstream
-    call = Call(_CHAT, asked.body_for(upstream.model))
+    call = record.call(role, observe=False)
     try:
         if asked.stream:
-            events = await upstream.stream(call)
+            events = await transcript.upstream.stream(call)
             with events.closed_on_error():
                 opening = await _opening(transcript, events)
             record.decide(role, reason)
-            return Stream(asked, transcript, [opening], events)
-        whole = await upstream.ask(call)
-        reply = transcript.hear(whole)
+            return Stream(asked, record.origin(role), transcript, [opening], events)
+        whole = await transcript.upstream.ask(call)
+        reply = transcript.hear(whole, stream=False)
     except Trouble as trouble:
         transcript.ended(complete=False, error=trouble)
         raise
     transcript.ended(complete=True)
     record.decide(role, reason)
-    shown = for_client(asked, whole, reply)
-    assert shown is not None  # noqa: S101 - only chunks of a stream are dropped
-    return shown
+    return _as_shown(record, role, whole, reply)
 
 
 async def _opening(transcript: Transcript, events: EventStream) -> Heard:
     payload = await events.next()
     if payload is None:
-        raise UpstreamFailed(transcript.upstream.name, "the stream held nothing but [DONE]")
-    return payload, transcript.hear(payload)
+        raise UpstreamFailed(transcript.upstream.name, "the stream held nothing but its end")
+    return payload, transcript.hear(payload, stream=True)
+
+
+def _as_shown(record: Record, role: Role, whole: bytes, reply: Reply) -> bytes:
+    shown = record.asked.shown(whole, reply, record.origin(role))
+    assert shown is not None  # noqa: S101 - only events of a stream are dropped
+    return shown
 
 
 @dataclass(slots=True)
@@ -151,10 +120,12 @@ class _Draft:
     complete: bool
 
     def heard(self) -> Answer:
+        record = self.record
         if self.events is not None:
-            return Stream(self.record.asked, self.transcript, self.held, self.events)
+            origin = record.origin(Role.STUDENT)
+            return Stream(record.asked, origin, self.transcript, self.held, self.events)
         (payload, reply), *_ = self.held
-        return for_client(self.record.asked, payload, reply) or b""
+        return _as_shown(record, Role.STUDENT, payload, reply)
 
     def hang_up(self) -> None:
         if self.events is not None:
@@ -166,15 +137,16 @@ async def _draft(record: Record) -> _Draft:
     """Let the student write until the gate rules."""
     gate = AnswerGate(record.route.rule(stream=record.asked.stream), record.asked.choices)
     transcript = record.begin(Role.STUDENT)
-    call = Call(_CHAT, record.asked.body_for(transcript.upstream.model, observe=True))
+    call = record.call(Role.STUDENT, observe=True)
     try:
         if record.asked.stream:
             draft = await _streamed_draft(record, transcript, gate, call)
         else:
             whole = await transcript.upstream.ask(call)
-            held = [(whole, transcript.hear(whole))]
-            _feed(gate, record, held[0][1])
+            reply = transcript.hear(whole, stream=False)
+            _feed(gate, record, reply)
             transcript.ended(complete=True)
+            held = [(whole, reply)]
             draft = _Draft(record, transcript, gate.finish(), held, None, complete=True)
     except Trouble as trouble:
         transcript.ended(complete=False, error=trouble)
@@ -193,19 +165,22 @@ async def _streamed_draft(
     with events.closed_on_error():
         while verdict is Verdict.WAIT:
             if (payload := await events.next()) is None:
-                transcript.ended(complete=True)
+                transcript.heard_to_the_end()
                 return _Draft(record, transcript, gate.finish(), held, events, complete=True)
-            reply = transcript.hear(payload)
+            reply = transcript.hear(payload, stream=True)
             held.append((payload, reply))
             verdict = _feed(gate, record, reply)
     return _Draft(record, transcript, verdict, held, events, complete=False)
 
 
 def _feed(gate: AnswerGate, record: Record, reply: Reply) -> Verdict:
-    for choice in reply.choices:
-        if not 0 <= choice.index < record.asked.choices:
-            name = record.route.student.name
-            raise UpstreamFailed(name, f"sent choice {choice.index} of {record.asked.choices}")
-        for token in choice.tokens():
-            gate.feed(choice.index, token.text(), token.logprob)
+    name = record.route.student.name
+    for part in reply.parts:
+        if not 0 <= part.index < record.asked.choices:
+            raise UpstreamFailed(name, f"sent choice {part.index} of {record.asked.choices}")
+        try:
+            for token in part.tokens():
+                gate.feed(part.index, token.text(), token.logprob)
+        except msgspec.DecodeError as error:
+            raise UpstreamFailed(name, f"sent logprobs of an unknown shape: {error}") from error
     return gate.verdict

@@ -10,9 +10,10 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from gateway.chat import ChatReply, parse_reply
 from gateway.config import Route, Settings, Upstream
 from gateway.sse import DONE, SseDecoder
-from gateway.wire import Reply, error_message, parse_reply
+from gateway.wire import error_message
 from router.policy import Mode
 
 _QUESTION = {
@@ -106,7 +107,7 @@ class Probe:
             raise Unfit(f"GET /models: status {response.status_code}")
         return response
 
-    def _ask(self, **more: object) -> Reply:
+    def _ask(self, **more: object) -> ChatReply:
         response = self._client.post(
             "/chat/completions", json={"model": self._upstream.model, **_QUESTION, **more}
         )
@@ -116,7 +117,7 @@ class Probe:
             )
         return parse_reply(response.content)
 
-    def _stream(self, **more: object) -> list[Reply]:
+    def _stream(self, **more: object) -> list[ChatReply]:
         body = {"model": self._upstream.model, **_QUESTION, "stream": True, **more}
         decoder, payloads = SseDecoder(), list[bytes]()
         with self._client.stream("POST", "/chat/completions", json=body) as response:

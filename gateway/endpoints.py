@@ -8,19 +8,20 @@ from pydantic import BaseModel
 from gateway.asgi import Http, Receive, Scope, Send
 from gateway.errors import UnknownModel
 from gateway.exposition import CONTENT_TYPE
-from gateway.journey import chat
+from gateway.journey import Parse, journey
 from gateway.services import Services
 
 
-class ChatEndpoint:
-    """`POST /v1/chat/completions` as a raw ASGI application: no request or response objects."""
+class HotEndpoint:
+    """A raw ASGI application: no request or response objects."""
 
-    def __init__(self, on: Services) -> None:
+    def __init__(self, on: Services, parse: Parse) -> None:
         self._on = on
+        self._parse = parse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Http(scope, receive, send, max_body_bytes=self._on.max_body_bytes)
-        await chat(http, self._on)
+        await journey(http, self._on, self._parse)
 
 
 class Model(BaseModel):

@@ -9,6 +9,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 
 from gateway.asgi import Http
 from gateway.cascade import answer
@@ -17,24 +18,29 @@ from gateway.record import Record
 from gateway.respond import respond
 from gateway.route import Route
 from gateway.services import Services
-from gateway.wire import ChatRequest, parse_chat
+from gateway.wire import Asked
 from router.policy import Plan, plan
 from router.trace import Outcome, new_trace_id
 
 log = logging.getLogger(__name__)
+
+Parse = Callable[[bytes], Asked]
+"""An endpoint's own part: its body, read. Raises BadRequest."""
 
 
 class Bug(GatewayError):
     """Something we did not foresee; the client learns the trace id, the log the rest."""
 
 
-async def chat(http: Http, on: Services) -> None:
+async def journey(http: Http, on: Services, parse: Parse) -> None:
+    """`parse` reads the endpoint's own request; all else is the same for every endpoint."""
     try:
         caller = on.callers.identify(http.header(b"authorization"))
-        asked = parse_chat(await http.body())
-        route, pin = on.routes.find(asked.model)
+        asked = parse(await http.body())
+        route, pin = on.routes.find_for(asked)
+        planned = plan(route.mode, pin, generates=asked.generates, judgeable=asked.judgeable)
         with on.admission.take():
-            await _serve(http, on, asked, plan(route.mode, pin), route=route, caller=caller)
+            await _serve(http, on, asked, planned, route=route, caller=caller)
     except ClientLeft:
         return
     except GatewayError as error:
@@ -43,7 +49,7 @@ async def chat(http: Http, on: Services) -> None:
 
 
 async def _serve(
-    http: Http, on: Services, asked: ChatRequest, plan: Plan, *, route: Route, caller: str | None
+    http: Http, on: Services, asked: Asked, plan: Plan, *, route: Route, caller: str | None
 ) -> None:
     """From here on the request is accepted: whatever happens, one record of it is closed."""
     now_s = on.clock.unix_s()

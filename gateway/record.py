@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gateway.call import Call
 from gateway.clock import Clock
 from gateway.errors import GatewayError
+from gateway.origin import Origin
 from gateway.route import Role, Route
 from gateway.transcript import Transcript
-from gateway.wire import ChatRequest
+from gateway.wire import Asked
 from router.cost import cost_usd, saved_usd
 from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
@@ -24,13 +26,14 @@ _STATUS = {
 @dataclass(slots=True)
 class Record:
     trace_id: str
-    asked: ChatRequest
+    asked: Asked
     route: Route
     plan: Plan
     caller: str | None
     clock: Clock
     started_unix_s: float
     started_s: float
+    until_s: float | None = None
     student: Transcript | None = None
     teacher: Transcript | None = None
     served_by: Role | None = None
@@ -47,12 +50,22 @@ class Record:
 
     def begin(self, role: Role) -> Transcript:
         """A call to `role` starts. A second call to the same model replaces the first's words."""
-        transcript = Transcript(self.route.upstream(role), self.clock)
+        upstream, clock = self.route.upstream(role), self.clock
+        transcript = Transcript(self.asked, upstream, clock, clock.monotonic_s())
         if role is Role.STUDENT:
             self.student = transcript
         else:
             self.teacher = transcript
         return transcript
+
+    def call(self, role: Role, *, observe: bool) -> Call:
+        """What `role` is asked; observe: with the logprobs that the gate reads."""
+        asked = self.asked
+        body = asked.body_for(self.route.upstream(role).model, observe=observe)
+        return Call(asked.path, body, asked.ending, until_s=self.until_s)
+
+    def origin(self, role: Role) -> Origin:
+        return Origin(self.route.name, role.value)
 
     def first_byte(self) -> None:
         self.first_byte_s = self.clock.monotonic_s() - self.started_s
@@ -83,11 +96,11 @@ class Record:
         return found
 
     def complete_pair(self) -> tuple[Transcript, Transcript] | None:
-        """Student and teacher, if both were heard to the end of an answer in words."""
+        """Student and teacher, if both were heard to the end of an answer."""
         student, teacher = self.student, self.teacher
         if student is None or teacher is None or not (student.complete and teacher.complete):
             return None
-        return (student, teacher) if student.text and teacher.text else None
+        return (student, teacher) if student.said and teacher.said else None
 
     @property
     def fell_back(self) -> bool:

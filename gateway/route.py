@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.errors import UnknownModel
+from gateway.errors import BadRequest, UnknownModel
 from gateway.upstream import Upstream
+from gateway.wire import Asked
 from router.cost import Price
 from router.divergence import Comparator
 from router.gate import GateRule, Signal
@@ -68,6 +69,22 @@ class RouteTable:
     @property
     def models(self) -> list[str]:
         return list(self._found)
+
+    def find_for(self, asked: Asked) -> tuple[Route, Pin | None]:
+        """The route, and the model that the client insists on or that holds what it goes on from.
+
+        Raises UnknownModel or BadRequest.
+        """
+        route, pin = self.find(asked.model)
+        if (held := asked.held_at) is None:
+            return route, pin
+        if held.route != route.name or (pin is not None and pin.value != held.role):
+            raise BadRequest(
+                "previous_response_id",
+                f"that response is at {held.route}:{held.role}, which is not {asked.model}; "
+                f"ask model {held.route}",
+            )
+        return route, Pin(held.role)
 
     def find(self, model: str) -> tuple[Route, Pin | None]:
         """Raises UnknownModel, naming those that there are."""

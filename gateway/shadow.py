@@ -33,7 +33,9 @@ class Shadow:
         Pinned requests are left out: no gate ruled on them, so they tell nothing about its rulings.
         """
         route = record.route
-        if record.outcome is not Outcome.SERVED or route.shadow_rate <= 0 or record.plan.pinned:
+        if record.outcome is not Outcome.SERVED or route.shadow_rate <= 0:
+            return
+        if record.plan.pinned or not record.asked.judgeable:
             return
         record.propensity = route.shadow_rate
         if not is_sampled(record.trace_id, route.shadow_rate, salt=route.name):
@@ -48,12 +50,13 @@ class Shadow:
         route = record.route
         served = record.served()
         try:
-            if served is None or record.served_by is None or served.text is None:
+            if served is None or record.served_by is None or served.said is None:
                 self._metrics.shadowed(route.name, "failed")
                 return
-            other = Transcript(route.upstream(record.served_by.other), self._clock)
-            body = record.asked.body_for(other.upstream.model, stream=False)
-            other.hear(await other.upstream.ask(Call("/chat/completions", body)))
+            asked, upstream = record.asked, route.upstream(record.served_by.other)
+            other = Transcript(asked, upstream, self._clock, self._clock.monotonic_s())
+            body = asked.body_for(upstream.model, stream=False)
+            other.hear(await upstream.ask(Call(asked.path, body)), stream=False)
             pair = (served, other) if served is record.student else (other, served)
             self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
             self._metrics.shadowed(route.name, "compared")

@@ -161,6 +161,11 @@ class EventStream:
             bark=response.close,
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whether `next` returns at once."""
+        return bool(self._ready)
+
     async def next(self) -> bytes | None:
         """The next event's payload; None after [DONE], or at the end of a stream that has none.
 

@@ -1,192 +1,167 @@
 """OpenAI bytes to typed values. What we do not know stays as the bytes it came in.
 
 A request is kept as a map from field name to raw JSON: fields of our own making are replaced or
-added, every other value travels to the engine byte for byte.
+added, every other value travels to the engine byte for byte. What is common to all endpoints is
+here; each endpoint that generates (chat, completions, responses) adds its own shape.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
-from gateway.errors import BadRequest
+from gateway.call import Ending
+from gateway.errors import BadRequest, GatewayError, openai_body
+from gateway.origin import Origin
+from gateway.reply import Reply
+from gateway.sse import DONE, encode
 
 Fields = Mapping[str, msgspec.Raw]
 T = TypeVar("T")
 
-_TRUE = msgspec.Raw(b"true")
-_FALSE = msgspec.Raw(b"false")
-_ONE = msgspec.Raw(b"1")
-_NULL = msgspec.Raw(b"null")
+TRUE = msgspec.Raw(b"true")
+FALSE = msgspec.Raw(b"false")
+ONE = msgspec.Raw(b"1")
+NULL = msgspec.Raw(b"null")
+
+_DONE_EVENT = encode(DONE)
 
 
 def is_there(raw: msgspec.Raw) -> bool:
     """Whether a raw JSON value is something other than null."""
-    return bytes(raw) != b"null"
+    return raw != NULL
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A parsed request; `fields` is the whole of it.
 
+    choices: how many answers travel in one response. logprobs, include_usage: whether the client
+    itself asked for them.
+    """
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A parsed chat completion request; `fields` is the whole of it."""
+    path: ClassVar[str]
+    """The engine's endpoint, below its base URL."""
+    ending: ClassVar[Ending] = Ending.DONE_MARKER
+    generates: ClassVar[bool] = True
+    """Whether a model writes the answer token by token, so that a gate can judge it."""
 
     raw: bytes
     fields: Fields
     model: str
-    stream: bool
-    choices: int
-    logprobs: bool
-    include_usage: bool
+    stream: bool = False
+    choices: int = 1
+    logprobs: bool = False
+    include_usage: bool = False
+
+    @property
+    def judgeable(self) -> bool:
+        """Whether the gate can read this answer's own tokens."""
+        return self.generates
+
+    @property
+    def held_at(self) -> Origin | None:
+        """The one model that can answer, since it holds what the request goes on from."""
+        return None
 
     def body_for(self, model: str, *, stream: bool | None = None, observe: bool = False) -> bytes:
         """The bytes for an engine that knows itself as `model`.
 
         stream: None keeps the client's wish. observe: also ask for logprobs, which the gate reads.
-        A stream always asks for usage, which the trace needs; `respond` strips what the client
-        did not ask for.
+        A stream always asks for usage, which the trace needs; what the client did not ask for is
+        stripped again by `shown`.
         """
         fields = dict(self.fields)
-        fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+        fields["model"] = as_json(model)
         if observe and not self.logprobs:
-            fields["logprobs"] = _TRUE
-            fields.setdefault("top_logprobs", _ONE)  # llama.cpp's own default is 20 a token
+            self._observe(fields)
         streams = self.stream if stream is None else stream
-        if streams:
-            fields["stream_options"] = _with_usage(fields.get("stream_options"))
-        else:
-            fields.pop("stream_options", None)
         if streams != self.stream:
-            fields["stream"] = _TRUE if streams else _FALSE
+            fields["stream"] = TRUE if streams else FALSE
+        self._with_usage(fields, streams=streams)
         return msgspec.json.encode(fields)
 
+    @abstractmethod
+    def hear(self, payload: bytes, *, stream: bool) -> Reply:
+        """One event of a stream, or a whole answer. Raises msgspec.DecodeError if it is neither."""
 
-def parse_chat(body: bytes) -> ChatRequest:
-    """Raises BadRequest naming the field that is missing or of the wrong type."""
+    @abstractmethod
+    def shown(self, payload: bytes, reply: Reply, origin: Origin) -> bytes | None:
+        """The payload as the client's own request would have brought it; None: drop the event."""
+
+    def framed(self, payload: bytes) -> bytes:
+        """One event of a stream to the client."""
+        return encode(payload)
+
+    def ended(self) -> bytes:
+        """What follows the last event of a whole stream."""
+        return _DONE_EVENT
+
+    def failed(self, error: GatewayError) -> bytes:
+        """The event that ends a broken stream."""
+        return encode(openai_body(error))
+
+    def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
+        """Ask for logprobs."""
+
+    def _with_usage(self, fields: dict[str, msgspec.Raw], *, streams: bool) -> None:
+        """Ask a stream for its usage."""
+
+
+def stream_usage(fields: dict[str, msgspec.Raw], *, streams: bool) -> None:
+    """`stream_options.include_usage`, as chat and completions have it."""
+    options = fields.get("stream_options")
+    if not streams:
+        fields.pop("stream_options", None)
+    elif options is None:
+        fields["stream_options"] = _USAGE_ONLY
+    else:
+        wished = _OPTION_FIELDS.decode(options) or {}
+        fields["stream_options"] = as_json({**wished, "include_usage": TRUE})
+
+
+def as_json(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
+    """Raises BadRequest when it is not a JSON object."""
     try:
-        fields = _FIELDS.decode(body)
+        return _FIELDS.decode(body)
     except msgspec.DecodeError as error:
         raise BadRequest("", f"the body is not a JSON object: {error}") from error
-    model = _known(fields, "model", _STR)
+
+
+def read_model(fields: Fields) -> str:
+    """Raises BadRequest."""
+    model: str | None = known(fields, "model", STR)
     if not model:
         raise BadRequest("model", "is required: the name of a route, see GET /v1/models")
-    if not _known(fields, "messages", _LIST):
-        raise BadRequest("messages", "is required: a list with at least one message")
-    choices = _known(fields, "n", _INT)
-    if choices is not None and choices < 1:
-        raise BadRequest("n", f"must be at least 1, got {choices}")
-    options = _known(fields, "stream_options", _OPTIONS)
-    return ChatRequest(
-        raw=body,
-        fields=fields,
-        model=model,
-        stream=bool(_known(fields, "stream", _BOOL)),
-        choices=choices or 1,
-        logprobs=bool(_known(fields, "logprobs", _BOOL)),
-        include_usage=bool(options and options.include_usage),
-    )
+    return model
 
 
-def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
-    wished = _OPTION_FIELDS.decode(options) if options is not None else None
-    return msgspec.Raw(msgspec.json.encode({**(wished or {}), "include_usage": _TRUE}))
+def read_count(fields: Fields, name: str) -> int:
+    """A positive number; 1 where there is none. Raises BadRequest."""
+    count = known(fields, name, INT)
+    if count is not None and count < 1:
+        raise BadRequest(name, f"must be at least 1, got {count}")
+    return count or 1
 
 
-def _known(fields: Fields, name: str, decoder: "msgspec.json.Decoder[T | None]") -> T | None:
+def read_include_usage(fields: Fields) -> bool:
+    """Raises BadRequest."""
+    options = known(fields, "stream_options", _OPTIONS)
+    return bool(options and options.include_usage)
+
+
+def known(fields: Fields, name: str, decoder: "msgspec.json.Decoder[T | None]") -> T | None:
+    """The typed value of a field, None where it is absent or null. Raises BadRequest naming it."""
     if (raw := fields.get(name)) is None:
         return None
     try:
         return decoder.decode(raw)
     except msgspec.DecodeError as error:
         raise BadRequest(name, str(error)) from error
-
-
-class Token(msgspec.Struct):
-    """One generated token; `logprob` in nats."""
-
-    token: str
-    logprob: float
-    utf8: list[int] | None = msgspec.field(default=None, name="bytes")
-
-    def text(self) -> bytes:
-        """Its UTF-8 bytes, a part of a character included."""
-        unfaithful = "\ufffd" in self.token or self.token.startswith("token_id:")
-        return bytes(self.utf8) if self.utf8 is not None and unfaithful else self.token.encode()
-
-
-class Logprobs(msgspec.Struct):
-    content: list[Token] | None = None
-
-
-class Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: "_Cached | None" = None
-
-    @property
-    def cached_tokens(self) -> int:
-        return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
-
-
-class _Cached(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class Message(msgspec.Struct):
-    """The part of a message, or of a delta, that the trace keeps."""
-
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: msgspec.Raw = _NULL
-
-
-class Choice(msgspec.Struct):
-    index: int = 0
-    message: Message | None = None
-    delta: Message | None = None
-    logprobs: msgspec.Raw = _NULL
-    finish_reason: str | None = None
-
-    def tokens(self) -> list[Token]:
-        """The tokens that come with logprobs; empty when the engine sent none."""
-        found = _LOGPROBS.decode(self.logprobs)
-        return found.content or [] if found is not None else []
-
-
-class Reply(msgspec.Struct):
-    """A whole completion or one chunk of a stream: the same fields, `message` or `delta`."""
-
-    id: str = ""
-    model: str = ""
-    choices: list[Choice] = []
-    usage: Usage | None = None
-    error: msgspec.Raw = _NULL
-
-
-def parse_reply(body: bytes) -> Reply:
-    """Raises msgspec.DecodeError when the engine's bytes are not a completion."""
-    return _REPLY.decode(body)
-
-
-def without_logprobs(body: bytes, reply: Reply) -> bytes:
-    """`body` as it would read had nobody asked for logprobs; all other bytes are untouched.
-
-    A raw logprobs object holds unescaped quotes, so it cannot occur inside a JSON string.
-    """
-    for choice in reply.choices:
-        if is_there(choice.logprobs):
-            body = body.replace(bytes(choice.logprobs), b"null", 1)
-    return body
-
-
-def for_client(asked: ChatRequest, payload: bytes, reply: Reply) -> bytes | None:
-    """The payload as the client's own request would have brought it; None: drop the chunk."""
-    if asked.stream and not reply.choices and reply.usage is not None and not asked.include_usage:
-        return None
-    return payload if asked.logprobs else without_logprobs(payload, reply)
 
 
 def error_message(body: bytes) -> tuple[str, str | None]:
@@ -209,19 +184,22 @@ class _ErrorBody(msgspec.Struct):
 class _ErrorEnvelope(msgspec.Struct):
     error: _ErrorBody | str | None = None
     message: str | None = None
-    detail: msgspec.Raw = _NULL
+    detail: msgspec.Raw = NULL
 
     def detail_text(self) -> str:
         return bytes(self.detail).decode(errors="replace") if is_there(self.detail) else ""
 
 
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+STR = msgspec.json.Decoder(str | None)
+INT = msgspec.json.Decoder(int | None)
+BOOL = msgspec.json.Decoder(bool | None)
+LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_STR = msgspec.json.Decoder(str | None)
-_INT = msgspec.json.Decoder(int | None)
-_BOOL = msgspec.json.Decoder(bool | None)
-_LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 _OPTION_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
-_REPLY = msgspec.json.Decoder(Reply)
-_LOGPROBS = msgspec.json.Decoder(Logprobs | None)
 _ERROR = msgspec.json.Decoder(_ErrorEnvelope)
+_USAGE_ONLY = msgspec.Raw(b'{"include_usage":true}')

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from router.trace import Reason
+
 
 class Mode(StrEnum):
     """How a route answers."""
@@ -21,15 +23,29 @@ class Pin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """backup: the other model may serve if the first is dead; never for a pin."""
+    """backup: the other model may serve if the first is dead; never for a pin.
+
+    reason: why the planned model is asked first, where no gate decides.
+    """
 
     mode: Mode
     pinned: bool
     backup: bool
+    reason: Reason
 
 
-def plan(mode: Mode, pin: Pin | None) -> Plan:
-    """A pin overrides the mode and means that model or none: its failure is an error."""
-    if pin is None:
-        return Plan(mode, pinned=False, backup=True)
-    return Plan(Mode(pin.value), pinned=True, backup=False)
+def plan(mode: Mode, pin: Pin | None, *, generates: bool = True, judgeable: bool = True) -> Plan:
+    """A pin overrides the mode and means that model or none: its failure is an error.
+
+    generates: False for vectors and token ids, which are one model's own: the student's where the
+    route's mode is the student, else the teacher's, and nobody else's. judgeable: False where the
+    gate could not read the student's tokens, so that the teacher is asked at once.
+    """
+    if pin is not None:
+        return Plan(Mode(pin.value), pinned=True, backup=False, reason=Reason.PINNED)
+    if not generates:
+        only = Mode.STUDENT if mode is Mode.STUDENT else Mode.TEACHER
+        return Plan(only, pinned=False, backup=False, reason=Reason.ROUTE_MODE)
+    if mode is Mode.CASCADE and not judgeable:
+        return Plan(Mode.TEACHER, pinned=False, backup=True, reason=Reason.NO_SIGNAL)
+    return Plan(mode, pinned=False, backup=True, reason=Reason.ROUTE_MODE)

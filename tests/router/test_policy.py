@@ -1,11 +1,12 @@
 import pytest
 
 from router.policy import Mode, Pin, Plan, plan
+from router.trace import Reason
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_without_a_pin_the_route_decides_and_the_other_model_may_step_in(mode: Mode) -> None:
-    assert plan(mode, None) == Plan(mode, pinned=False, backup=True)
+    assert plan(mode, None) == Plan(mode, pinned=False, backup=True, reason=Reason.ROUTE_MODE)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -13,4 +14,19 @@ def test_without_a_pin_the_route_decides_and_the_other_model_may_step_in(mode: M
 def test_a_pin_means_that_model_or_none_whatever_the_route_says(mode: Mode, pin: Pin) -> None:
     planned = plan(mode, pin)
 
-    assert planned == Plan(Mode(pin.value), pinned=True, backup=False)
+    assert planned == Plan(Mode(pin.value), pinned=True, backup=False, reason=Reason.PINNED)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_vectors_and_token_ids_are_one_models_own(mode: Mode) -> None:
+    planned = plan(mode, None, generates=False, judgeable=False)
+
+    assert planned.mode is (Mode.STUDENT if mode is Mode.STUDENT else Mode.TEACHER)
+    assert not planned.backup
+
+
+def test_what_the_gate_cannot_read_goes_to_the_teacher_at_once() -> None:
+    planned = plan(Mode.CASCADE, None, judgeable=False)
+
+    assert planned == Plan(Mode.TEACHER, pinned=False, backup=True, reason=Reason.NO_SIGNAL)
+    assert plan(Mode.STUDENT, None, judgeable=False).mode is Mode.STUDENT

@@ -1,0 +1,183 @@
+"""Chat completions: the request, and the shapes of an answer."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+from gateway.errors import BadRequest
+from gateway.openai_form import as_openai
+from gateway.origin import Origin
+from gateway.wire import (
+    BOOL,
+    LIST,
+    NULL,
+    ONE,
+    TRUE,
+    Asked,
+    is_there,
+    known,
+    read_count,
+    read_fields,
+    read_include_usage,
+    read_model,
+    stream_usage,
+)
+from router.trace import Usage
+
+
+class ChatRequest(Asked, frozen=True, kw_only=True, gc=False):
+    """`POST /v1/chat/completions`."""
+
+    path: ClassVar[str] = "/chat/completions"
+
+    def hear(self, payload: bytes, *, stream: bool) -> "ChatReply":
+        return parse_reply(payload)
+
+    def shown(self, payload: bytes, reply: "ChatReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
+        if not self.logprobs:
+            payload = without_logprobs(payload, reply)
+        return as_openai(payload, reply, self)
+
+    def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
+        fields["logprobs"] = TRUE
+        fields.setdefault("top_logprobs", ONE)  # llama.cpp's own default is 20 a token
+
+    def _with_usage(self, fields: dict[str, msgspec.Raw], *, streams: bool) -> None:
+        stream_usage(fields, streams=streams)
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """Raises BadRequest naming the field that is missing or of the wrong type."""
+    fields = read_fields(body)
+    model = read_model(fields)
+    if not known(fields, "messages", LIST):
+        raise BadRequest("messages", "is required: a list with at least one message")
+    return ChatRequest(
+        raw=body,
+        fields=fields,
+        model=model,
+        stream=bool(known(fields, "stream", BOOL)),
+        choices=read_count(fields, "n"),
+        logprobs=bool(known(fields, "logprobs", BOOL)),
+        include_usage=read_include_usage(fields),
+    )
+
+
+class ChatToken(msgspec.Struct):
+    token: str
+    logprob: float
+    utf8: list[int] | None = msgspec.field(default=None, name="bytes")
+
+    def text(self) -> bytes:
+        """Its UTF-8 bytes, a part of a character included."""
+        unfaithful = "\ufffd" in self.token or self.token.startswith("token_id:")
+        return bytes(self.utf8) if self.utf8 is not None and unfaithful else self.token.encode()
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[ChatToken] | None = None
+
+
+class _Cached(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class TokenUsage(msgspec.Struct):
+    """As chat and completions count."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _Cached | None = None
+
+    def spent(self) -> Usage:
+        cached = self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens
+        return Usage(self.prompt_tokens, self.completion_tokens, cached or 0)
+
+
+class Message(msgspec.Struct):
+    """The part of a message, or of a delta, that is read here."""
+
+    role: str | None = None
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: msgspec.Raw = NULL
+
+
+_SILENT = Message()
+
+
+class ChatChoice(msgspec.Struct):
+    index: int = 0
+    message: Message | None = None
+    delta: Message | None = None
+    logprobs: msgspec.Raw = NULL
+    finish_reason: str | None = None
+
+    @property
+    def said(self) -> Message:
+        return self.delta or self.message or _SILENT
+
+    @property
+    def words(self) -> str | None:
+        return self.said.content
+
+    @property
+    def calls(self) -> msgspec.Raw:
+        return self.said.tool_calls
+
+    @property
+    def refusal(self) -> str | None:
+        return self.said.refusal
+
+    def tokens(self) -> list[ChatToken]:
+        return read_tokens(self.logprobs)
+
+
+class ChatReply(msgspec.Struct):
+    """A whole completion or one chunk of a stream: the same fields, `message` or `delta`."""
+
+    choices: list[ChatChoice] = []
+    usage: TokenUsage | None = None
+    error: msgspec.Raw = NULL
+    timings: msgspec.Raw = NULL
+
+    @property
+    def parts(self) -> Sequence[ChatChoice]:
+        return self.choices
+
+    @property
+    def spent(self) -> Usage | None:
+        return self.usage.spent() if self.usage is not None else None
+
+    @property
+    def trouble(self) -> msgspec.Raw:
+        return self.error
+
+
+def parse_reply(body: bytes) -> ChatReply:
+    """Raises msgspec.DecodeError when the engine's bytes are not a completion."""
+    return _REPLY.decode(body)
+
+
+def read_tokens(logprobs: msgspec.Raw) -> list[ChatToken]:
+    """Of a `logprobs` object in chat's form."""
+    if not is_there(logprobs):
+        return []
+    found = _LOGPROBS.decode(logprobs)
+    return found.content or [] if found is not None else []
+
+
+def without_logprobs(body: bytes, reply: ChatReply) -> bytes:
+    """`body` as it would read had nobody asked for logprobs; all other bytes are untouched.
+
+    A raw logprobs object holds unescaped quotes, so it cannot occur inside a JSON string.
+    """
+    for choice in reply.choices:
+        if is_there(choice.logprobs):
+            body = body.replace(bytes(choice.logprobs), b"null", 1)
+    return body
+
+
+_REPLY = msgspec.json.Decoder(ChatReply)
+_LOGPROBS = msgspec.json.Decoder(_Logprobs | None)

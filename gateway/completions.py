@@ -1,0 +1,153 @@
+"""Text completions, the older endpoint: the request, and the shapes of an answer."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+from gateway.chat import ChatToken, TokenUsage, read_tokens
+from gateway.errors import BadRequest
+from gateway.openai_form import as_openai
+from gateway.origin import Origin
+from gateway.wire import (
+    BOOL,
+    INT,
+    LIST,
+    NULL,
+    ONE,
+    Asked,
+    is_there,
+    known,
+    read_count,
+    read_fields,
+    read_include_usage,
+    read_model,
+    stream_usage,
+)
+from router.trace import Usage
+
+_LIST_START = b"["
+_SEVERAL_STARTS = (b'"', b"[")
+
+
+class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
+    """`POST /v1/completions`. Several prompts, each with n choices, are choices of one answer.
+
+    echo: the prompt is a part of each answer, with logprobs that are not the model's own choices.
+    """
+
+    path: ClassVar[str] = "/completions"
+    echo: bool = False
+
+    @property
+    def judgeable(self) -> bool:
+        return not self.echo
+
+    def hear(self, payload: bytes, *, stream: bool) -> "CompletionReply":
+        return _REPLY.decode(payload)
+
+    def shown(self, payload: bytes, reply: "CompletionReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
+        if not self.logprobs:
+            for choice in reply.choices:
+                if is_there(choice.logprobs):
+                    payload = payload.replace(bytes(choice.logprobs), b"null", 1)
+        return as_openai(payload, reply, self)
+
+    def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
+        fields["logprobs"] = ONE
+
+    def _with_usage(self, fields: dict[str, msgspec.Raw], *, streams: bool) -> None:
+        stream_usage(fields, streams=streams)
+
+
+def parse_completion(body: bytes) -> CompletionRequest:
+    """Raises BadRequest naming the field that is missing or of the wrong type."""
+    fields = read_fields(body)
+    model = read_model(fields)
+    return CompletionRequest(
+        raw=body,
+        fields=fields,
+        model=model,
+        stream=bool(known(fields, "stream", BOOL)),
+        choices=_prompts(fields) * read_count(fields, "n"),
+        logprobs=known(fields, "logprobs", INT) is not None,
+        include_usage=read_include_usage(fields),
+        echo=bool(known(fields, "echo", BOOL)),
+    )
+
+
+def _prompts(fields: dict[str, msgspec.Raw]) -> int:
+    """How many prompts: a string or a list of token ids is one, a list of those are several."""
+    prompt = fields.get("prompt", NULL)
+    if not is_there(prompt):
+        if is_there(fields.get("prompt_embeds", NULL)):
+            return 1
+        raise BadRequest("prompt", "is required: a string, token ids, or a list of either")
+    start = bytes(prompt)[:1]
+    if start == b'"':
+        return 1
+    several = known(fields, "prompt", LIST) if start == _LIST_START else None
+    if not several:
+        raise BadRequest("prompt", "must be a string, token ids, or a list of either, not empty")
+    return len(several) if bytes(several[0]).startswith(_SEVERAL_STARTS) else 1
+
+
+class _Logprobs(msgspec.Struct):
+    """The older form, in arrays; llama.cpp sends chat's `content` instead."""
+
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    content: msgspec.Raw = NULL
+
+
+class CompletionChoice(msgspec.Struct):
+    index: int = 0
+    text: str | None = None
+    logprobs: msgspec.Raw = NULL
+    finish_reason: str | None = None
+
+    @property
+    def words(self) -> str | None:
+        return self.text
+
+    @property
+    def calls(self) -> msgspec.Raw:
+        return NULL
+
+    @property
+    def refusal(self) -> str | None:
+        return None
+
+    def tokens(self) -> list[ChatToken]:
+        if not is_there(self.logprobs):
+            return []
+        found = _LOGPROBS.decode(self.logprobs)
+        if is_there(found.content):
+            return read_tokens(self.logprobs)
+        pairs = zip(found.tokens or [], found.token_logprobs or [], strict=False)
+        return [ChatToken(token, nats) for token, nats in pairs if nats is not None]
+
+
+class CompletionReply(msgspec.Struct):
+    """A whole completion or one chunk of a stream: the same fields."""
+
+    choices: list[CompletionChoice] = []
+    usage: TokenUsage | None = None
+    error: msgspec.Raw = NULL
+    timings: msgspec.Raw = NULL
+
+    @property
+    def parts(self) -> Sequence[CompletionChoice]:
+        return self.choices
+
+    @property
+    def spent(self) -> Usage | None:
+        return self.usage.spent() if self.usage is not None else None
+
+    @property
+    def trouble(self) -> msgspec.Raw:
+        return self.error
+
+
+_REPLY = msgspec.json.Decoder(CompletionReply)
+_LOGPROBS = msgspec.json.Decoder(_Logprobs)

@@ -1,0 +1,72 @@
+"""What engines add to OpenAI's shapes, and what they leave out, put right in the bytes.
+
+vLLM writes null for every field of its own (`"token_ids":null`), llama.cpp adds its timings and
+opens a stream with null content. Nothing is re-encoded: a quote inside a JSON string is escaped, so
+that `,"token_ids":null` can only ever be a key and its value. What a client asked for is not null,
+and stays.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+_NULL_EXTRAS = tuple(
+    f',"{name}":null'.encode()
+    for name in (
+        "stop_reason",
+        "token_ids",
+        "routed_experts",
+        "prompt_logprobs",
+        "prompt_token_ids",
+        "prompt_text",
+        "kv_transfer_params",
+        "ec_transfer_params",
+        "metrics",
+        "reasoning",
+        "reasoning_content",
+        "function_call",
+    )
+)
+_NULL_OPENING = b'"role":"assistant","content":null}'
+_EMPTY_OPENING = b'"role":"assistant","content":""}'
+_NULL = msgspec.Raw(b"null")
+
+
+class _Completion(Protocol):
+    """What is read here of a chat or text completion."""
+
+    @property
+    def timings(self) -> msgspec.Raw: ...
+    @property
+    def parts(self) -> Sequence[object]: ...
+    @property
+    def spent(self) -> object | None: ...
+
+
+class _Wishes(Protocol):
+    @property
+    def stream(self) -> bool: ...
+    @property
+    def include_usage(self) -> bool: ...
+
+
+def as_openai(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | None:
+    """A completion, or a chunk, as OpenAI would have written it; None: a chunk nobody asked for.
+
+    With `include_usage`, OpenAI's chunks before the last one carry `"usage":null`.
+    """
+    if b":null" in payload:
+        for extra in _NULL_EXTRAS:
+            payload = payload.replace(extra, b"")
+        if asked.stream:
+            payload = payload.replace(_NULL_OPENING, _EMPTY_OPENING, 1)
+    if reply.timings != _NULL:
+        payload = payload.replace(b',"timings":' + bytes(reply.timings), b"", 1)
+    if not asked.stream:
+        return payload
+    if not asked.include_usage:
+        return None if reply.spent is not None and not reply.parts else payload
+    if reply.spent is None and b'"usage":' not in payload:
+        payload = payload[: payload.rindex(b"}")] + b',"usage":null}'
+    return payload

@@ -1,0 +1,30 @@
+"""Which model of which route wrote a response: told in the response's id, so that it can be found.
+
+A response that was stored lives at the engine that wrote it. Its id, as clients see it, ends with
+where that is (`resp_…~support~student`): no gateway worker has to remember it.
+"""
+
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+_MARK = "~"
+
+
+class Origin(NamedTuple):
+    """`role` is student or teacher."""
+
+    route: str
+    role: str
+
+    def mark(self, response_id: str) -> str:
+        """The id as clients see it."""
+        return _MARK.join((response_id, quote(self.route, safe=""), self.role))
+
+
+def unmark(marked: str) -> tuple[str, Origin] | None:
+    """The engine's own id, and whose it is; None for an id that is not from here."""
+    match marked.split(_MARK):
+        case [response_id, route, role]:
+            return response_id, Origin(unquote(route), role)
+        case _:
+            return None

@@ -1,0 +1,50 @@
+"""What an engine said, in one form for every endpoint: parts with words, calls and tokens."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from router.trace import Usage
+
+
+class Token(Protocol):
+    """One generated token; `logprob` in nats."""
+
+    @property
+    def logprob(self) -> float: ...
+    def text(self) -> bytes:
+        """Its UTF-8 bytes, a part of a character included."""
+
+
+class Part(Protocol):
+    """What a whole answer, or one event of a stream, says of one choice."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def words(self) -> str | None: ...
+    @property
+    def calls(self) -> msgspec.Raw:
+        """Tool calls, or pieces of them, as they came; null where there is none."""
+
+    @property
+    def refusal(self) -> str | None: ...
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the choice has ended; None while it goes on."""
+
+    def tokens(self) -> Sequence[Token]:
+        """The tokens that come with logprobs; empty when the engine sent none."""
+
+
+class Reply(Protocol):
+    """A whole answer or one event of a stream."""
+
+    @property
+    def parts(self) -> Sequence[Part]: ...
+    @property
+    def spent(self) -> Usage | None: ...
+    @property
+    def trouble(self) -> msgspec.Raw:
+        """An error in the guise of an answer; null where there is none."""
