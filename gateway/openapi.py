@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from gateway.front import FrontApp
 
 _ERROR = {
     "type": "object",
@@ -87,7 +87,7 @@ _CHAT_PATH = {
 }
 
 
-class DescribedApp(FastAPI):
+class DescribedApp(FrontApp):
     """FastAPI whose description covers the raw ASGI routes too; made when it is asked for."""
 
     def openapi(self) -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """The URL table and nothing else."""
 
-from fastapi import FastAPI
-from starlette.routing import Route
-
 from gateway.chat import parse_chat
 from gateway.completions import parse_completion
 from gateway.embeddings import parse_detokenize, parse_embeddings, parse_tokenize
 from gateway.endpoints import HotEndpoint, cold_routes
+from gateway.front import FrontApp
 from gateway.journey import Parse
 from gateway.responses import parse_responses
 from gateway.services import Services
@@ -22,8 +20,8 @@ HOT: dict[str, Parse] = {
 """`POST` to one of these is a request to a model; what reads its body stands beside it."""
 
 
-def mount(app: FastAPI, on: Services) -> None:
+def mount(app: FrontApp, on: Services) -> None:
     """Hot paths are raw ASGI endpoints; the cold ones are ordinary FastAPI routes."""
     for path, parse in HOT.items():
-        app.router.routes.append(Route(path, HotEndpoint(on, parse), methods=["POST"]))
+        app.add_hot(path, HotEndpoint(on, parse))
     app.include_router(cold_routes(on))
