@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-distill check format bench lock tree build weights clean
+.PHONY: help up test test-distill check format bench bench-embedded lock tree build weights clean
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,7 +54,10 @@ format: $(VENV)/.dev  ## rewrite the code to the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.local  ## student, teacher and cascade end to end, as ratios, into benchmarks/
+bench: $(VENV)/.local  ## what the gateway adds, beside nginx, LiteLLM and Rust gateways (ARGS=--quick: ours alone)
+	@$(BIN)/python -m benchmarks.gateways $(ARGS)
+
+bench-embedded: $(VENV)/.local  ## student, teacher and cascade end to end, as ratios, into benchmarks/
 	@$(BIN)/python -m benchmarks.embedded $(ARGS)
 
 lock: $(VENV)/.dev  ## resolve constraints.txt anew

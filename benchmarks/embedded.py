@@ -1,6 +1,6 @@
 """End-to-end latency of student, teacher and cascade on this machine, in one interleaved run.
 
-    make bench            or: python -m benchmarks.embedded --requests 60
+    make bench-embedded   or: python -m benchmarks.embedded --requests 60
 
 Starts `tutelage up --no-tour` on a port of its own and asks held-out questions one at a time, in
 turn: the student's engine directly, the student through the gateway, the teacher likewise, and the
@@ -10,7 +10,6 @@ differ and are noisy: read the ratios, not the milliseconds.
 
 import argparse
 import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -23,13 +22,13 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.machine import HERE, this_machine
 from serving.home import Home
 from serving.ports import pick_free_port
 from serving.tour import choose
 from serving.triage.task import messages
 
 READY_WITHIN_S = 600.0
-HERE = Path(__file__).parent
 
 
 def main() -> int:
@@ -111,8 +110,8 @@ def _table(seconds: dict[str, list[float]]) -> str:
     lines = [
         "# The embedded default, end to end",
         "",
-        f"`make bench`: {len(seconds['cascade'])} held-out questions each way, no text twice.",
-        f"Machine: {_processor()}, Python {platform.python_version()}; commit {_commit()}.",
+        f"`make bench-embedded`: {len(teacher)} held-out questions each way, no text twice.",
+        f"Machine: {this_machine()}.",
         "",
         "| way | p50 ms | p95 ms | mean ms | p50 / teacher's | mean / teacher's |",
         "|---|---|---|---|---|---|",
@@ -125,30 +124,6 @@ def _table(seconds: dict[str, list[float]]) -> str:
             f"| {p50 / teacher_p50:.2f} | {mean / teacher_mean:.2f} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def _processor() -> str:
-    names = [
-        line.partition(":")[2].strip()
-        for line in _lines(Path("/proc/cpuinfo"))
-        if line.startswith("model name")
-    ]
-    return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return asked.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":
