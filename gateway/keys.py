@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -38,11 +39,20 @@ class Key:
     revoked_s: float | None
 
 
+_READ_WAIT_S = 0.25
+"""For a lock: gateways read in the midst of requests."""
+
+
 class Keyring:
-    """The file at `path`, made on first use and opened anew by every call."""
+    """The file at `path`, opened anew by every call."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def make(self) -> None:
+        """Make the file if there is none. Raises KeyringError if it is something else."""
+        with self._open():
+            pass
 
     def create(self, name: str, now_s: float) -> str:
         """Make a key and return it whole: the only time that its secret is seen."""
@@ -55,12 +65,14 @@ class Keyring:
         return f"tk-{key_id}-{secret}"
 
     def all(self) -> list[Key]:
-        """Oldest first, revoked ones too."""
-        with self._open() as file:
-            rows = file.execute(
-                "SELECT id, name, digest, created_s, revoked_s FROM keys ORDER BY created_s"
-            )
-            return [Key(*row) for row in rows]
+        """Oldest first, revoked ones too. Raises KeyringError, also when the file is not there."""
+        with self._own_error():
+            uri = f"file:{quote(str(self._path))}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True, timeout=_READ_WAIT_S)) as file:
+                rows = file.execute(
+                    "SELECT id, name, digest, created_s, revoked_s FROM keys ORDER BY created_s"
+                )
+                return [Key(*row) for row in rows]
 
     def revoke(self, key_id: str, now_s: float) -> Key:
         """Gateways refuse it within 2 s. Raises KeyringError when no such key works."""
@@ -75,12 +87,17 @@ class Keyring:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
+        with self._own_error():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
             with closing(sqlite3.connect(self._path, timeout=5.0)) as file, file:
                 file.execute(_SCHEMA)
                 yield file
+
+    @contextmanager
+    def _own_error(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, sqlite3.Error) as error:
             raise KeyringError(f"{self._path}: the key file cannot be used: {error}") from error
 

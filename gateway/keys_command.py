@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
             case "create":
                 out.print(keyring.create(arguments.name, SystemClock().unix_s()), soft_wrap=True)
             case "ls":
+                keyring.make()
                 out.print(_table(keyring))
             case "revoke":
                 revoked = keyring.revoke(arguments.id, SystemClock().unix_s())

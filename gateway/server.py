@@ -54,8 +54,7 @@ async def serve(
     work is waited for, traces are written.
     """
     clock, metrics = SystemClock(), Metrics()
-    holders = KeyHolders(Keyring(keys), clock)
-    callers = holders if settings.server.auth == "keys" else Anyone()
+    callers = KeyHolders(Keyring(keys), clock) if settings.server.auth == "keys" else Anyone()
     secrets = config.secrets(settings)
     traces = open_writer(store, settings.traces, clock=clock, on_outcome=metrics.traced)
     try:
