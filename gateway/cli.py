@@ -20,10 +20,9 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
 
     def run(arguments: argparse.Namespace) -> int:
         from gateway import config
-        from gateway.server import PortTaken, listen
+        from gateway.location import default_keys, default_store, store_path
+        from gateway.server import CANNOT_START, listen
         from gateway.server import run as serve
-        from gateway.traces.location import default_keys, default_store, store_path
-        from gateway.traces.store import TraceStoreError
 
         try:
             settings = config.load(arguments.config)
@@ -39,7 +38,7 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
             store = settings.traces.store or default_store(os.environ)
             keys = store_path(settings.server.keys or default_keys(os.environ))
             serve(settings, listener, store=store, keys=keys)
-        except (config.ConfigError, PortTaken, TraceStoreError) as error:
+        except CANNOT_START as error:
             print(error, file=sys.stderr)
             return 2
         return 0

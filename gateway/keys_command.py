@@ -12,8 +12,7 @@ from rich.table import Table
 from gateway import config
 from gateway.clock import SystemClock
 from gateway.keys import Keyring, KeyringError
-from gateway.traces.location import default_keys, store_path
-from gateway.traces.store import TraceStoreError
+from gateway.location import UnknownStore, default_keys, store_path
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
             case "revoke":
                 revoked = keyring.revoke(arguments.id, SystemClock().unix_s())
                 out.print(f"revoked {revoked.id} ({revoked.name}); gateways know within 2 s")
-    except (KeyringError, TraceStoreError, config.ConfigError) as error:
+    except (KeyringError, UnknownStore, config.ConfigError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0

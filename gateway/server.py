@@ -13,9 +13,11 @@ from gateway import config
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, KeyHolders
 from gateway.clock import SystemClock
-from gateway.keys import Keyring
+from gateway.keys import Keyring, KeyringError
+from gateway.location import UnknownStore
 from gateway.metrics import Metrics
 from gateway.traces import open_writer
+from gateway.traces.store import TraceStoreError
 
 _BACKLOG = 2048
 
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 class PortTaken(Exception):
     """The address cannot be listened on; the message names the fix."""
+
+
+CANNOT_START = (config.ConfigError, PortTaken, KeyringError, TraceStoreError, UnknownStore)
+"""What is wrong with the machine or the config, not with the program."""
 
 
 def listen(server: config.Server) -> socket.socket:

@@ -1,6 +1,5 @@
 """Where exchanges and judgements are kept.
 
-location   which file: the URL of the store, and its default
 scrub      what the content policy lets through, before anything is stored
 store      the interface: the writer's promise, the reader's questions, the errors
 schema     the tables in SQLite, and the check that they are ours
@@ -24,13 +23,14 @@ if TYPE_CHECKING:
 def open_writer(
     store: str, settings: "Traces", *, clock: "Clock", on_outcome: Callable[[str, int], None]
 ) -> "TraceWriter":
-    """The writer for a store's URL. Raises TraceStoreError if it cannot be opened.
+    """The writer for a store's URL. Raises TraceStoreError if it cannot be opened,
+    UnknownStore if the URL is not one of ours.
 
     on_outcome: told how many records met which fate (`store.Fate`), from any thread; it must not
     raise.
     """
     # The command line passes through here each time it starts, and writes nothing.
-    from gateway.traces.location import store_path  # noqa: PLC0415
+    from gateway.location import store_path  # noqa: PLC0415
     from gateway.traces.schema import connect_writer  # noqa: PLC0415
     from gateway.traces.scrub import Content  # noqa: PLC0415
     from gateway.traces.sqlite import SqliteWriter  # noqa: PLC0415

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from gateway.clock import Clock, SystemClock
 from gateway.config import ConfigError, load
+from gateway.location import UnknownStore, default_store, store_path
 from gateway.traces import tables
-from gateway.traces.location import default_store, store_path
 from gateway.traces.reading import SqliteReader
 from gateway.traces.store import TraceReader, TraceStoreError
 from router.trace import Reason, ServedBy, encode
@@ -25,7 +25,7 @@ def turn_to(arguments: argparse.Namespace) -> int:
     try:
         with SqliteReader(store_path(_store(arguments))) as reader:
             page(reader, arguments, SystemClock())
-    except (ConfigError, TraceStoreError) as error:
+    except (ConfigError, TraceStoreError, UnknownStore) as error:
         sys.stderr.write(f"tutelage traces: {error}\n")
         return 2
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.traces.location import store_path
+from gateway.location import store_path
 from gateway.traces.reading import SqliteReader
 from serving.scripted_engine import ScriptedEngine
 from serving.scripts import Say

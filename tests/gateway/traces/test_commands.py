@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.location import default_store, store_path
 from gateway.traces.commands import age_s, traces
-from gateway.traces.location import default_store, store_path
 from gateway.traces.schema import connect_writer
 from router.trace import Reason, ServedBy, decode_exchange, decode_judgement
 from tests.gateway.traces.conftest import Fill

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.traces.location import default_store, store_path
-from gateway.traces.store import TraceStoreError
+from gateway.location import UnknownStore, default_keys, default_store, store_path
 from serving.home import Home
 
 
@@ -15,7 +14,7 @@ def test_a_store_is_named_by_an_absolute_path() -> None:
     "url", ["", "/var/lib/t.db", "sqlite://t.db", "redis://host/0", "sqlite:/t.db"]
 )
 def test_any_other_name_is_refused_with_the_right_form(url: str) -> None:
-    with pytest.raises(TraceStoreError, match=r"use sqlite:///absolute/path/to/traces\.db"):
+    with pytest.raises(UnknownStore, match=r"use sqlite:///absolute/path/to/file\.db"):
         store_path(url)
 
 
@@ -36,6 +35,7 @@ def test_the_default_is_in_the_home_that_the_engines_use(
     env: dict[str, str], platform: str
 ) -> None:
     """Two packages that may not import each other keep one rule."""
-    path = store_path(default_store(env, platform=platform))
+    root = Home.of(env, platform=platform).root
 
-    assert path == Home.of(env, platform=platform).root / "traces.db"
+    assert store_path(default_store(env, platform=platform)) == root / "traces.db"
+    assert store_path(default_keys(env, platform=platform)) == root / "keys.db"

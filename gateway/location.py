@@ -1,20 +1,22 @@
-"""Which file the traces are in."""
+"""Which files the traces and the keys are in."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.traces.store import TraceStoreError
-
 _SCHEME = "sqlite://"
 
 
+class UnknownStore(Exception):
+    """The URL names no kind of store that we know; the message says which we do."""
+
+
 def store_path(url: str) -> Path:
-    """`sqlite:///var/lib/traces.db` is /var/lib/traces.db. Raises TraceStoreError for others."""
+    """`sqlite:///var/lib/traces.db` is /var/lib/traces.db. Raises UnknownStore for others."""
     path = Path(url.removeprefix(_SCHEME)).expanduser()
     if not url.startswith(_SCHEME) or not path.is_absolute():
-        raise TraceStoreError(
-            f"store: {url!r} is not a store we know; use sqlite:///absolute/path/to/traces.db"
+        raise UnknownStore(
+            f"store: {url!r} is not a store we know; use sqlite:///absolute/path/to/file.db"
         )
     return path
 
