@@ -26,7 +26,7 @@ from gateway.services import Services
 from gateway.shadow import Shadow
 from gateway.tap import Tap
 from gateway.traces.store import TraceWriter
-from gateway.transport import AiohttpTransport
+from gateway.transports import transport_for
 from gateway.upstream import Replica, Upstream
 from router.cost import Price
 
@@ -89,8 +89,10 @@ def _upstream(name: str, section: config.Upstream, key: SecretStr | None) -> Ups
         replicas=tuple(Replica(url) for url in section.replicas),
         timeouts=section.timeouts,
         retries=section.retries,
-        transport=AiohttpTransport(
-            connect_s=section.timeouts.connect_s, max_connections=section.max_in_flight
+        transport=transport_for(
+            section.replicas,
+            connect_s=section.timeouts.connect_s,
+            max_connections=section.max_in_flight,
         ),
         headers=headers,
     )

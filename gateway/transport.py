@@ -1,31 +1,42 @@
-"""The small interface between an upstream and the bytes on its socket; aiohttp behind it."""
+"""The small interface between an upstream and the bytes on its socket."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
-import aiohttp
-
-_SHORTER_THAN_THE_ENGINES_S = 4.0
+SHORTER_THAN_THE_ENGINES_S = 4.0
 """vLLM and llama.cpp close idle connections after 5 s; ours must be the side that does it first."""
 
 
 class TransportError(Exception):
-    """The connection could not be made, or broke; the message says how."""
+    """The connection could not be made, or broke; the message says how.
+
+    `safe`: the engine certainly did not work on this request, so that it may be sent again: no
+    connection could be made, or a reused one turned out to be dead before it brought a byte.
+    """
+
+    def __init__(self, message: str, *, safe: bool = False) -> None:
+        super().__init__(message)
+        self.safe = safe
 
 
 class Response(Protocol):
     @property
     def status(self) -> int: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """Names are looked up without regard to case; of a repeated one the first counts."""
+
     async def read_some(self) -> bytes:
         """The next bytes of the body as they arrive; b"" at its end. Raises TransportError."""
 
     async def read(self) -> bytes:
-        """The whole body. Raises TransportError."""
+        """The whole body, or what is left of it. Raises TransportError."""
 
     def close(self) -> None:
-        """Hang up: the engine sees the connection end. Safe to call twice, and after the end."""
+        """Hang up: the engine sees the connection end, and whoever reads gets a TransportError.
+
+        Safe to call twice. After the end of the answer it does nothing: the connection is free.
+        """
 
 
 class Transport(Protocol):
@@ -34,80 +45,3 @@ class Transport(Protocol):
 
     async def get(self, url: str, headers: Mapping[str, str]) -> Response: ...
     async def aclose(self) -> None: ...
-
-
-class AiohttpTransport:
-    """Keep-alive pool per upstream. Timeouts are the upstream's business, except connecting."""
-
-    def __init__(self, *, connect_s: float, max_connections: int) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=max_connections, keepalive_timeout=_SHORTER_THAN_THE_ENGINES_S
-            ),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
-        )
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-        return await self._request("POST", url, headers, body)
-
-    async def get(self, url: str, headers: Mapping[str, str]) -> Response:
-        return await self._request("GET", url, headers, None)
-
-    async def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Response:
-        try:
-            return _AiohttpResponse(
-                await self._session.request(
-                    method, url, headers=headers, data=body, allow_redirects=False
-                )
-            )
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(_in_words(error)) from error
-
-    async def aclose(self) -> None:
-        await self._session.close()
-
-
-class _AiohttpResponse:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    @property
-    def status(self) -> int:
-        return self._response.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
-
-    async def read_some(self) -> bytes:
-        try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(_in_words(error)) from error
-
-    async def read(self) -> bytes:
-        try:
-            return await self._response.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(_in_words(error)) from error
-
-    def close(self) -> None:
-        self._response.close()
-
-
-def _in_words(error: Exception) -> str:
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return "no connection within the connect timeout"
-        case aiohttp.ClientConnectorError():
-            return f"connection failed: {error.os_error.strerror or error.os_error}"
-        case aiohttp.ServerDisconnectedError():
-            return "the connection was closed before an answer"
-        case aiohttp.ClientPayloadError():
-            return "the connection was closed in the middle of the answer"
-        case _:
-            return f"{type(error).__name__}: {error}"

@@ -7,7 +7,7 @@ import pytest
 from gateway.call import Call, Ending
 from gateway.config import Timeouts
 from gateway.errors import UpstreamCut, UpstreamFailed
-from gateway.transport import AiohttpTransport
+from gateway.http_client import HttpTransport
 from gateway.upstream import EventStream, Replica, Upstream
 from serving.scripted_engine import ScriptedEngine
 from serving.scripts import Cut, Say
@@ -26,7 +26,7 @@ def upstream(*engines: ScriptedEngine, retries: int = 0) -> Upstream:
         replicas=tuple(Replica(engine.base_url) for engine in engines),
         timeouts=Timeouts(),
         retries=retries,
-        transport=AiohttpTransport(connect_s=1.0, max_connections=10),
+        transport=HttpTransport(connect_s=1.0, max_connections=10),
     )
 
 

@@ -1,0 +1,148 @@
+"""One HTTP response while it arrives: its head, the bytes nobody has read yet, and who waits."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from gateway.transport import TransportError
+
+_END_OF_HEAD = b"\r\n\r\n"
+_INTERIM = "1"
+
+
+class Carrier(Protocol):
+    """The connection that brings the response."""
+
+    def hang_up(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+class Headers(Mapping[str, str]):
+    """The header lines of a head that httptools has found well-formed."""
+
+    __slots__ = ("_first", "_lines")
+
+    def __init__(self, head: bytes) -> None:
+        """`head`: everything from the first byte on, interim heads and some body included."""
+        text = ""
+        while not text or text[text.index(" ") + 1] == _INTERIM:
+            block, _, head = head.lstrip(b"\r\n").partition(_END_OF_HEAD)
+            text = block.decode("latin-1")
+        self._lines = [
+            (name.lower(), value.strip(" \t"))
+            for name, _, value in (line.partition(":") for line in text.split("\r\n")[1:])
+        ]
+        self._first = dict(reversed(self._lines))
+
+    def __getitem__(self, name: str) -> str:
+        return self._first[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._first)
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def all(self, name: str) -> list[str]:
+        return [value for each, value in self._lines if each == name]
+
+
+class HttpResponse:
+    """A `transport.Response`. Its public attributes belong to the connection that fills it."""
+
+    __slots__ = (
+        "_headers",
+        "_loop",
+        "begun",
+        "carrier",
+        "error",
+        "head",
+        "paused",
+        "pieces",
+        "status",
+        "unread",
+        "waiter",
+        "whole",
+    )
+
+    def __init__(self, carrier: Carrier, loop: asyncio.AbstractEventLoop) -> None:
+        self.carrier: Carrier | None = carrier
+        """None once no more bytes come, for whatever reason."""
+        self.status = 0
+        """0 until the head is complete."""
+        self.head = b""
+        """What came up to the read that completed the head; b"" = not a single byte."""
+        self.pieces: list[bytes] = []
+        self.unread = 0
+        """Bytes in `pieces`."""
+        self.paused = False
+        self.whole = False
+        """The reader wants nothing before it can have everything."""
+        self.begun: asyncio.Future[None] = loop.create_future()
+        """Done when the head is complete, or with what became of it instead."""
+        self.waiter: asyncio.Future[None] | None = self.begun
+        self.error: TransportError | None = None
+        self._headers: Headers | None = None
+        self._loop = loop
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            self._headers = Headers(self.head)
+        return self._headers
+
+    async def read_some(self) -> bytes:
+        while not self.pieces:
+            if self.carrier is None:
+                if self.error is not None:
+                    raise self.error
+                return b""
+            self.waiter = waiter = self._loop.create_future()
+            await waiter
+        return self._take()
+
+    async def read(self) -> bytes:
+        if self.carrier is not None:
+            self.whole = True
+            try:
+                self._go_on()
+                while self.carrier is not None:
+                    self.waiter = waiter = self._loop.create_future()
+                    await waiter
+            finally:
+                self.whole = False
+        if self.error is not None:
+            raise self.error
+        return self._take()
+
+    def close(self) -> None:
+        if self.carrier is not None:
+            self.pieces.clear()
+            self.carrier.hang_up()
+
+    def ended(self, error: TransportError | None = None) -> None:
+        """Called by the connection: this was all."""
+        self.carrier = None
+        self.error = error
+        self.wake()
+
+    def wake(self) -> None:
+        waiter = self.waiter
+        if waiter is not None:
+            self.waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _take(self) -> bytes:
+        pieces = self.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.unread = 0
+        self._go_on()
+        return data
+
+    def _go_on(self) -> None:
+        if self.paused:
+            self.paused = False
+            if self.carrier is not None:
+                self.carrier.resume_reading()
