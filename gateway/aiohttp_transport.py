@@ -1,10 +1,13 @@
 """Upstreams over TLS: aiohttp behind the small interface."""
 
 from collections.abc import Mapping
+from io import BytesIO
 
 import aiohttp
 
-from gateway.transport import SHORTER_THAN_THE_ENGINES_S, Response, TransportError
+from gateway.transport import SHORTER_THAN_THE_ENGINES_S, Response, TransportError, in_words
+
+_MOST_IN_ONE_WRITE = 1024 * 1024
 
 
 class AiohttpTransport:
@@ -21,18 +24,19 @@ class AiohttpTransport:
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-        return await self._request("POST", url, headers, body)
+        data = body if len(body) <= _MOST_IN_ONE_WRITE else BytesIO(body)
+        return await self._request("POST", url, headers, data)
 
     async def get(self, url: str, headers: Mapping[str, str]) -> Response:
         return await self._request("GET", url, headers, None)
 
     async def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | BytesIO | None
     ) -> Response:
         try:
             return _AiohttpResponse(
                 await self._session.request(
-                    method, url, headers=headers, data=body, allow_redirects=False
+                    method, url, headers=headers, data=data, allow_redirects=False
                 )
             )
         except (aiohttp.ClientError, OSError) as error:
@@ -76,7 +80,7 @@ def _in_words(error: Exception) -> str:
         case aiohttp.ConnectionTimeoutError():
             return "no connection within the connect timeout"
         case aiohttp.ClientConnectorError():
-            return f"connection failed: {error.os_error.strerror or error.os_error}"
+            return f"connection failed: {in_words(error.os_error)}"
         case aiohttp.ServerDisconnectedError():
             return "the connection was closed before an answer"
         case aiohttp.ClientPayloadError():

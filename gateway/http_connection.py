@@ -11,7 +11,7 @@ from httptools import (
 )
 
 from gateway.http_response import HttpResponse
-from gateway.transport import TransportError
+from gateway.transport import TransportError, in_words
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_UNREAD_BYTES = 256 * 1024
@@ -292,4 +292,4 @@ def _ends_with_the_connection(response: HttpResponse) -> bool:
 
 
 def _in_words(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or repr(error)
+    return in_words(error) if isinstance(error, OSError) else str(error) or repr(error)

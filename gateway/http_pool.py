@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 from gateway.http_connection import Connection
-from gateway.transport import SHORTER_THAN_THE_ENGINES_S, TransportError
+from gateway.transport import SHORTER_THAN_THE_ENGINES_S, TransportError, in_words
 
 
 class Pool:
@@ -131,13 +131,12 @@ class Pool:
                 _, connection = await self._loop.create_connection(
                     lambda: Connection(self, self._loop), self._host, self._port
                 )
-        except TimeoutError as error:
-            self._free_slot()
-            words = error.strerror or f"no connection within connect_s = {self._connect_s:g}"
-            raise TransportError(words, safe=True) from error
         except OSError as error:
             self._free_slot()
-            words = f"connection failed: {error.strerror or error}"
+            if isinstance(error, TimeoutError) and error.errno is None:  # ours, not the system's
+                words = f"no connection within connect_s = {self._connect_s:g}"
+            else:
+                words = f"connection failed: {in_words(error)}"
             raise TransportError(words, safe=True) from error
         except BaseException:
             self._free_slot()

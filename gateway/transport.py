@@ -1,5 +1,6 @@
 """The small interface between an upstream and the bytes on its socket."""
 
+import os
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -17,6 +18,13 @@ class TransportError(Exception):
     def __init__(self, message: str, *, safe: bool = False) -> None:
         super().__init__(message)
         self.safe = safe
+
+
+def in_words(error: OSError) -> str:
+    """What the system calls it; asyncio's own wording would name addresses instead."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 class Response(Protocol):
