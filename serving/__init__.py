@@ -8,7 +8,10 @@
     wheel.py         one file out of one wheel, by the user's own pip
     home.py          TUTELAGE_HOME
     spec.py          what one engine is             command.py   its command line
-    llamacpp.py      the engine process itself      scripted_engine.py   the verified fake, shipped
+    llamacpp.py      the engine process itself
+    scripted_engine.py   the verified fake, shipped: scripts.py and say.py (what it does),
+                     performance.py (down to the socket: raw_http.py), written.py (cut to what was
+                     asked), dialect.py and vllm_shapes/ (how it reads and speaks)
     engine.py        start, ready, stop             process.py   a child with a log
     supervisor.py    restarts                       backoff.py   after how long
     lifeline.py      no orphans, whoever is killed

@@ -74,6 +74,11 @@ class Reply:
         await self.raw(self._head(status, lengths | dict(headers or {})) + body)
         self.end_of_message()
 
+    async def short(self, body: bytes, *, promised_bytes: int) -> None:
+        """Less than the content-length says; what is to come never does."""
+        head = {"content-type": "application/json", "content-length": str(promised_bytes)}
+        await self.raw(self._head(200, head) + body)
+
     async def start(self, content_type: str) -> None:
         head = {"content-type": content_type, "transfer-encoding": "chunked"}
         await self.raw(self._head(200, head))

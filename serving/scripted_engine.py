@@ -1,7 +1,7 @@
 """The scripted engine: an OpenAI-compatible HTTP engine that does what a test tells it to.
 
-It speaks as vLLM 0.32 does (serving.vllm_shapes) and misbehaves as scripted (serving.scripts), down
-to resets and half-sent bodies. In a test:
+It speaks as vLLM 0.32 does (serving.vllm_shapes) and misbehaves as scripted (serving.scripts),
+down to resets and half-sent bodies. In a test:
 
     journal: list[str] = []
     async with ScriptedEngine(model="student", journal=journal) as engine:
@@ -23,34 +23,24 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Self, assert_never
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import httptools
 import msgspec
 
-from serving import vllm_shapes
-from serving.raw_http import Reply, Request, RequestReader, phrase
-from serving.scripts import (
-    SENSIBLE,
-    Behaviour,
-    Cut,
-    Echo,
-    Events,
-    Garbage,
-    Hang,
-    Json,
-    Received,
-    Reset,
-    Say,
-    Status,
-)
-from serving.vllm_shapes import Asked, Refused, sse
+from serving.dialect import Answer, Dialect, Facts, Refused
+from serving.performance import Performance
+from serving.raw_http import Reply, Request, RequestReader
+from serving.say import SENSIBLE, Echo, Received
+from serving.scripts import Behaviour
+from serving.vllm_shapes import Vllm
 
 log = logging.getLogger(__name__)
 
-GENERATE = "/v1/chat/completions"
-EVENT_STREAM = "text/event-stream; charset=utf-8"
+Flavour = Literal["vllm"]
+DIALECTS: Mapping[Flavour, Dialect] = {"vllm": Vllm()}
+CONTEXT_TOKENS = 8192
 READ_BYTES = 65_536
 
 
@@ -66,16 +56,28 @@ class ScriptedEngine:
         *,
         model: str,
         journal: list[str] | None = None,
+        flavour: Flavour = "vllm",
+        context_tokens: int = CONTEXT_TOKENS,
+        tools: bool = True,
+        stores_responses: bool = True,
         default: Behaviour = SENSIBLE,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        """`context_tokens`: longer prompts are refused, as the flavour refuses them.
+
+        `tools`: False is a vLLM that was started without a tool parser. `stores_responses`: as
+        vLLM does with VLLM_ENABLE_RESPONSES_API_STORE=1 and not by default; llama.cpp never does.
+        """
         self.model = model
+        self._dialect = DIALECTS[flavour]
+        stored: dict[str, bytes] | None = {} if stores_responses else None
+        self._facts = Facts(model, context_tokens, tools, stored)
         self.journal = [] if journal is None else journal
         self.requests: list[Received] = []
-        """Every request for a completion, in order, refused ones too."""
+        """Every request that asks for an answer, in order, refused ones too."""
         self.probes: list[Received] = []
-        """Everything else: health, models, tokenize."""
+        """Everything else: health, models, tokenize, a stored response."""
         self.connections = 0
         """How many connections were accepted: fewer than requests where they are reused."""
         self.in_flight = 0
@@ -104,7 +106,7 @@ class ScriptedEngine:
         self._tell()
 
     async def called(self, times: int = 1) -> None:
-        """Wait until so many requests for completions have come in all."""
+        """Wait until so many requests for an answer have come in all."""
         await self._until(lambda: len(self.requests) >= times)
 
     async def paused(self, times: int = 1) -> None:
@@ -201,16 +203,25 @@ class ScriptedEngine:
 
     async def _answer(self, request: Request, reply: Reply) -> None:
         path = urlsplit(request.url.decode("latin-1")).path
-        received = Received(request.method, path, request.headers, _parsed(request.raw))
-        if path != GENERATE:
-            self.probes.append(received)
-            await self._probe(received, request.raw, reply)
+        received = Received(
+            request.method, path, request.headers, _parsed(request.raw), request.raw
+        )
+        try:
+            answer = self._understood(received)
+        except Refused as refused:
+            self.requests.append(received)
+            self._note(f"refused {refused.status}")
+            self._tell()
+            await reply.whole(refused.status, refused.body)
+            return
+        if answer is None:
+            await self._probe(received, reply)
             return
         self.requests.append(received)
         self.in_flight += 1
         self._tell()
         try:
-            await self._complete(request.raw, reply)
+            await self._perform(answer, reply)
         except (asyncio.CancelledError, ConnectionError):
             if not self._closing:
                 self._note(f"left after {reply.tokens}")
@@ -220,119 +231,25 @@ class ScriptedEngine:
             self.in_flight -= 1
             self._tell()
 
-    async def _probe(self, received: Received, raw: bytes, reply: Reply) -> None:
-        match received.method, received.path:
-            case "GET", "/health":
-                await reply.whole(200, b"")
-            case "GET", "/v1/models":
-                await reply.whole(200, vllm_shapes.models(self.model))
-            case "POST", "/tokenize":
-                try:
-                    await reply.whole(200, vllm_shapes.tokenize(raw))
-                except Refused as refused:
-                    await reply.whole(refused.status, refused.body)
-            case _:
-                await reply.whole(404, vllm_shapes.encode({"detail": "Not Found"}))
+    def _understood(self, received: Received) -> Answer | None:
+        if received.method != "POST":
+            return None
+        number = len(self.requests) + 1
+        return self._dialect.understand(received.path, received.raw, self._facts, number=number)
 
-    async def _complete(self, raw: bytes, reply: Reply) -> None:
+    async def _probe(self, received: Received, reply: Reply) -> None:
+        self.probes.append(received)
         try:
-            asked = vllm_shapes.parse(raw, model=self.model)
+            body = self._dialect.probe(received.method, received.path, received.raw, self._facts)
         except Refused as refused:
-            self._note(f"refused {refused.status}")
             await reply.whole(refused.status, refused.body)
-            return
+        else:
+            await reply.whole(200, body)
+
+    async def _perform(self, answer: Answer, reply: Reply) -> None:
         self._note("called")
         behaviour = self._script.popleft() if len(self._script) > 1 else self._script[0]
-        await self._perform(behaviour, asked, reply)
-
-    async def _perform(self, behaviour: Behaviour, asked: Asked, reply: Reply) -> None:
-        match behaviour:
-            case Say() | Echo():
-                say = behaviour if isinstance(behaviour, Say) else behaviour.say(asked.last_words)
-                await self._say(say, asked, reply)
-                self._note("finished")
-            case Json(body):
-                await reply.whole(200, vllm_shapes.encode(body))
-                self._note("finished")
-            case Events(data):
-                await reply.start(EVENT_STREAM)
-                for item in (*data, "[DONE]"):
-                    raw = item.encode() if isinstance(item, str) else vllm_shapes.encode(item)
-                    await reply.chunk(sse(raw))
-                await reply.end()
-                self._note("finished")
-            case Status(code, body, headers):
-                raw = _error(code) if body is None else vllm_shapes.encode(body)
-                await reply.whole(code, raw, headers=headers)
-                self._note(f"answered {code}")
-            case Hang(after, say):
-                await self._begin(after, say, asked, reply)
-                await asyncio.Event().wait()
-            case Reset(after, say):
-                await self._begin(after, say, asked, reply)
-                self._note(f"reset after {reply.tokens}")
-                reply.reset()
-            case Cut(after, say, clean):
-                await self._begin(after, say, asked, reply)
-                self._note(f"cut after {reply.tokens}")
-                await reply.end() if clean else reply.close()
-            case Garbage(raw, after_headers):
-                await _litter(raw, asked, reply, after_headers=after_headers)
-                self._note("sent garbage")
-            case _:
-                assert_never(behaviour)
-
-    async def _say(self, say: Say, asked: Asked, reply: Reply) -> None:
-        """The whole answer, with its pauses."""
-        answer_id = self._answer_id()
-        if say.held:
-            await self._pause()
-        if not asked.stream:
-            if say.pause_after is not None:
-                await self._pause()
-            await asyncio.sleep(say.token_delay_s * len(say.tokens))
-            await reply.whole(200, vllm_shapes.whole(asked, say, answer_id=answer_id))
-            return
-        stream = vllm_shapes.stream(asked, say, answer_id=answer_id)
-        await reply.start(EVENT_STREAM)
-        for event in stream.opening:
-            await reply.chunk(event)
-        for event in stream.tokens:
-            if say.pause_after == reply.tokens:
-                await self._pause()
-            if say.token_delay_s:
-                await asyncio.sleep(say.token_delay_s)
-            await reply.chunk(event)
-            reply.tokens += 1
-        if say.pause_after == reply.tokens:
-            await self._pause()
-        for event in stream.closing:
-            await reply.chunk(event)
-        await reply.end()
-
-    async def _begin(self, after: int | None, say: Say, asked: Asked, reply: Reply) -> None:
-        """The headers, the role chunk and `after` tokens; nothing at all if it is None.
-
-        An answer that is not streamed has its headers and `after` bytes of its body sent.
-        """
-        if after is None:
-            return
-        if not asked.stream:
-            body = vllm_shapes.whole(asked, say, answer_id=self._answer_id())
-            await reply.start("application/json")
-            if after:
-                await reply.chunk(body[:after])
-            return
-        stream = vllm_shapes.stream(asked, say, answer_id=self._answer_id())
-        await reply.start(EVENT_STREAM)
-        for event in stream.opening:
-            await reply.chunk(event)
-        for event in stream.tokens[:after]:
-            await reply.chunk(event)
-            reply.tokens += 1
-
-    def _answer_id(self) -> str:
-        return f"chatcmpl-{len(self.requests):016x}"
+        await Performance(answer, self._dialect, reply, self._note, self._pause).play(behaviour)
 
 
 def _parsed(raw: bytes) -> Mapping[str, object]:
@@ -341,21 +258,6 @@ def _parsed(raw: bytes) -> Mapping[str, object]:
     except msgspec.DecodeError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _error(code: int) -> bytes:
-    kind = phrase(code)
-    return vllm_shapes.error_body(code, f"scripted: {code} {kind}", kind=kind.replace(" ", ""))
-
-
-async def _litter(raw: bytes, asked: Asked, reply: Reply, *, after_headers: bool) -> None:
-    if not after_headers:
-        await reply.raw(raw)
-        reply.close()
-        return
-    await reply.start(EVENT_STREAM if asked.stream else "application/json")
-    await reply.chunk(raw)
-    await reply.end()
 
 
 async def _run(engine: ScriptedEngine) -> None:
@@ -376,12 +278,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8101)
     parser.add_argument("--model", default="student", help="the name that clients ask for")
+    parser.add_argument("--flavour", choices=tuple(DIALECTS), default="vllm")
     parser.add_argument("--seed", type=int, default=0, help="decides which answers are unsure")
     parser.add_argument("--token-delay-s", type=float, default=0.02)
     asked = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     echo = Echo(seed=asked.seed, token_delay_s=asked.token_delay_s)
-    engine = ScriptedEngine(model=asked.model, default=echo, host=asked.host, port=asked.port)
+    engine = ScriptedEngine(
+        model=asked.model, flavour=asked.flavour, default=echo, host=asked.host, port=asked.port
+    )
     asyncio.run(_run(engine))
 
 

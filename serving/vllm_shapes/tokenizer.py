@@ -1,0 +1,50 @@
+"""`POST /tokenize` and `/detokenize`, which lie beside /v1: one made-up id a word."""
+
+import msgspec
+
+from serving.dialect import Facts, encode
+from serving.vllm_shapes.errors import check_model, unreadable
+from serving.written import plain_text, token_id, words
+
+
+class TokenizeBody(msgspec.Struct):
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[dict[str, object]] | None = None
+    return_token_strs: bool | None = False
+
+
+class DetokenizeBody(msgspec.Struct):
+    tokens: list[int]
+    model: str | None = None
+
+
+def tokenize(raw: bytes, facts: Facts) -> bytes:
+    """The same word always has the same id."""
+    try:
+        body = msgspec.json.decode(raw, type=TokenizeBody)
+    except msgspec.MsgspecError as error:
+        raise unreadable(error) from error
+    check_model(body.model, facts)
+    text = body.prompt
+    if text is None:
+        text = " ".join(plain_text(m.get("content")) for m in body.messages or ())
+    strings = words(text)
+    return encode(
+        {
+            "count": len(strings),
+            "max_model_len": facts.context_tokens,
+            "tokens": [token_id(each.strip()) for each in strings],
+            "token_strs": strings if body.return_token_strs else None,
+        },
+    )
+
+
+def detokenize(raw: bytes, facts: Facts) -> bytes:
+    """Made-up ids cannot be read back: each becomes a made-up word."""
+    try:
+        body = msgspec.json.decode(raw, type=DetokenizeBody)
+    except msgspec.MsgspecError as error:
+        raise unreadable(error) from error
+    check_model(body.model, facts)
+    return encode({"prompt": " ".join(f"word{number}" for number in body.tokens)})
