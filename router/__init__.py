@@ -6,6 +6,9 @@ on live traffic are the classes that are replayed on traces.
 The map
     signals     which tokens decide, and the numbers read off their logprobs
     gate        holds the first tokens of a student's answer, then rules once
+    checks      what makes a whole answer a certain deferral: form, loops, refusals
+    refusal     the openings that models decline with
+    repetition  the loop that a text ends in
     policy      who may answer a request: the route's mode and the client's pin -> a plan
     trace       the record of one request and the judgements that point to it
     sampling    which requests are shadowed: the same answer on every replica
@@ -25,6 +28,7 @@ Glossary: one word for one thing, here and in every other package.
     window          the tokens held before the gate rules
     deciding token  a token that carries (part of) the answer, not the template around it
     verdict         wait, commit or escalate
+    check           a test of form that a student's answer must pass, whatever its confidence
     deferral        a request that the student did not finish
     fallback        the teacher serving a deferral
     shadow          an off-path call to the model that did not serve

@@ -36,6 +36,13 @@ class Reason(StrEnum):
     STUDENT_ERROR = "student_error"
     STUDENT_TIMEOUT = "student_timeout"
     NO_SIGNAL = "no_signal"  # the student sent no logprobs
+    # What the student said fails one of the route's `checks`, whatever its confidence.
+    CHECK_JSON_SCHEMA = "check_failed:json_schema"
+    CHECK_TOOL_ARGUMENTS = "check_failed:tool_arguments"
+    CHECK_TRUNCATED = "check_failed:truncated"
+    CHECK_REPETITION = "check_failed:repetition"
+    CHECK_REFUSAL = "check_failed:refusal"
+    CHECK_EMPTY = "check_failed:empty"
     TEACHER_UNAVAILABLE = "teacher_unavailable"  # the student's answer, for want of a teacher
 
 
