@@ -116,6 +116,7 @@ def _route(name: str, upstreams: Mapping[str, Upstream], settings: config.Settin
         threshold=section.gate.threshold,
         window_tokens=section.gate.window_tokens,
         label=section.label,
+        checks=section.checks,
         comparators=section.compare,
         shadow_rate=section.shadow.rate,
         shadow_max_in_flight=section.shadow.max_in_flight,

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from router.checks import Check
 from router.divergence import Comparator
 from router.gate import Signal
 from router.policy import Mode
@@ -125,6 +126,12 @@ class Gate(_Section):
     window_tokens: Annotated[int, Field(ge=1, le=4096)] = 24
 
 
+def _each_once(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    if len(set(checks)) < len(checks):
+        raise ValueError("a check is named twice; name each once")
+    return checks
+
+
 class Shadow(_Section):
     """A share of traffic is also answered by the model that did not serve it, off the path."""
 
@@ -133,13 +140,17 @@ class Shadow(_Section):
 
 
 class Route(_Section):
-    """What clients put in `model`. `label` is the JSON field whose value is the decision."""
+    """What clients put in `model`. `label` is the JSON field whose value is the decision.
+
+    `checks`: what makes a student's answer a deferral whatever its confidence, in this order.
+    """
 
     mode: Mode = Mode.CASCADE
     student: str
     teacher: str
     label: str | None = None
     gate: Gate = Gate()
+    checks: Annotated[tuple[Check, ...], AfterValidator(_each_once)] = ()
     fallback: Literal["regenerate"] = "regenerate"
     shadow: Shadow = Shadow()
     compare: Annotated[tuple[Comparator, ...], Field(min_length=1)] = (Comparator.NORMALISED,)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from gateway.errors import BadRequest, UnknownModel
 from gateway.upstream import Upstream
 from gateway.wire import Asked
+from router.checks import Check
 from router.cost import Price
 from router.divergence import Comparator
 from router.gate import GateRule, Signal
@@ -24,7 +25,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`label` names the JSON field whose value is the decision; None: the whole answer is."""
+    """`label` names the JSON field whose value is the decision; None: the whole answer is.
+
+    `checks` make a student's answer a deferral, whatever its confidence, in this order.
+    """
 
     name: str
     mode: Mode
@@ -36,6 +40,7 @@ class Route:
     threshold: float
     window_tokens: int
     label: str | None
+    checks: tuple[Check, ...]
     comparators: tuple[Comparator, ...]
     shadow_rate: float
     shadow_max_in_flight: int
