@@ -6,15 +6,15 @@ from typing import ClassVar
 import msgspec
 
 from gateway.errors import BadRequest
-from gateway.openai_form import as_openai
+from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.wire import (
     BOOL,
-    LIST,
     NULL,
     ONE,
     TRUE,
     Asked,
+    is_filled_list,
     is_there,
     known,
     read_count,
@@ -36,7 +36,7 @@ class ChatRequest(Asked, frozen=True, kw_only=True, gc=False):
 
     def shown(self, payload: bytes, reply: "ChatReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
         if not self.logprobs:
-            payload = without_logprobs(payload, reply)
+            payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
         return as_openai(payload, reply, self)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
@@ -51,7 +51,7 @@ def parse_chat(body: bytes) -> ChatRequest:
     """Raises BadRequest naming the field that is missing or of the wrong type."""
     fields = read_fields(body)
     model = read_model(fields)
-    if not known(fields, "messages", LIST):
+    if not is_filled_list(fields.get("messages", NULL)):
         raise BadRequest("messages", "is required: a list with at least one message")
     return ChatRequest(
         raw=body,
@@ -166,17 +166,6 @@ def read_tokens(logprobs: msgspec.Raw) -> list[ChatToken]:
         return []
     found = _LOGPROBS.decode(logprobs)
     return found.content or [] if found is not None else []
-
-
-def without_logprobs(body: bytes, reply: ChatReply) -> bytes:
-    """`body` as it would read had nobody asked for logprobs; all other bytes are untouched.
-
-    A raw logprobs object holds unescaped quotes, so it cannot occur inside a JSON string.
-    """
-    for choice in reply.choices:
-        if is_there(choice.logprobs):
-            body = body.replace(bytes(choice.logprobs), b"null", 1)
-    return body
 
 
 _REPLY = msgspec.json.Decoder(ChatReply)

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.chat import ChatToken, TokenUsage, read_tokens
 from gateway.errors import BadRequest
-from gateway.openai_form import as_openai
+from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.wire import (
     BOOL,
@@ -48,9 +48,7 @@ class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
 
     def shown(self, payload: bytes, reply: "CompletionReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
         if not self.logprobs:
-            for choice in reply.choices:
-                if is_there(choice.logprobs):
-                    payload = payload.replace(bytes(choice.logprobs), b"null", 1)
+            payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
         return as_openai(payload, reply, self)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:

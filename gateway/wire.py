@@ -33,6 +33,12 @@ def is_there(raw: msgspec.Raw) -> bool:
     return raw != NULL
 
 
+def is_filled_list(raw: msgspec.Raw) -> bool:
+    """Whether a raw JSON value is a list with something in it; its items are not looked at."""
+    written = bytes(raw)
+    return written.startswith(b"[") and not written[1:].lstrip().startswith(b"]")
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A parsed request; `fields` is the whole of it.
 
