@@ -6,6 +6,7 @@ from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
@@ -15,7 +16,7 @@ from gateway.admission import Admission
 from gateway.background import Background
 from gateway.callers import Callers
 from gateway.clock import Clock, SystemClock
-from gateway.errors import GatewayError, NoSuchPath, openai_body
+from gateway.errors import BadRequest, GatewayError, NoSuchPath, openai_body
 from gateway.health import Health
 from gateway.judging import Judging
 from gateway.metrics import Metrics
@@ -75,6 +76,7 @@ def make_app(on: Services) -> FastAPI:
     app = DescribedApp(title="tutelage", version=version("tutelage"), docs_url=None, redoc_url=None)
     app.add_exception_handler(GatewayError, _openai_error)
     app.add_exception_handler(HTTPException, _openai_error)
+    app.add_exception_handler(RequestValidationError, _openai_error)
     mount(app, on)
     return app
 
@@ -129,11 +131,16 @@ def _price(section: config.Price) -> Price:
 
 async def _openai_error(_: Request, error: Exception) -> Response:
     """Errors of the cold routes; the hot ones render their own."""
+    headers: Mapping[str, str] | None = None
     match error:
         case GatewayError():
             found = error
         case HTTPException():
-            found = NoSuchPath(error.status_code, str(error.detail))
+            found, headers = NoSuchPath(error.status_code, str(error.detail)), error.headers
+        case RequestValidationError():
+            first = error.errors()[0]
+            found = BadRequest(".".join(map(str, first["loc"][1:])), first["msg"])
         case _:
             raise error
-    return Response(openai_body(found), found.status, media_type="application/json")
+    body = openai_body(found)
+    return Response(body, found.status, headers=headers, media_type="application/json")

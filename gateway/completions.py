@@ -26,6 +26,7 @@ from gateway.wire import (
 )
 from router.trace import Usage
 
+_MOST_CHOICES = 2048
 _LIST_START = b"["
 _SEVERAL_STARTS = (b'"', b"[")
 
@@ -67,11 +68,23 @@ def parse_completion(body: bytes) -> CompletionRequest:
         fields=fields,
         model=model,
         stream=bool(known(fields, "stream", BOOL)),
-        choices=_prompts(fields) * read_count(fields, "n"),
+        choices=_choices(fields),
         logprobs=known(fields, "logprobs", INT) is not None,
         include_usage=read_include_usage(fields),
         echo=bool(known(fields, "echo", BOOL)),
     )
+
+
+def _choices(fields: dict[str, msgspec.Raw]) -> int:
+    """`n` for each prompt. Raises BadRequest."""
+    prompts, count = _prompts(fields), read_count(fields, "n")
+    if prompts * count > _MOST_CHOICES:
+        raise BadRequest(
+            "prompt",
+            f"{prompts} prompts with n = {count} are {prompts * count} choices; "
+            f"at most {_MOST_CHOICES} travel in one answer",
+        )
+    return prompts * count
 
 
 def _prompts(fields: dict[str, msgspec.Raw]) -> int:

@@ -61,7 +61,7 @@ def cold_routes(on: Services) -> APIRouter:
         """The routes, and their pins (`route:student`, `route:teacher`)."""
         return Models(data=[Model(id=name, created=created) for name in on.routes.models])
 
-    @cold.get("/v1/models/{model}", tags=["openai"], dependencies=keyed)
+    @cold.get("/v1/models/{model:path}", tags=["openai"], dependencies=keyed)
     async def model(model: str) -> Model:
         """One route or pin."""
         if model not in on.routes.models:

@@ -25,6 +25,11 @@ FALSE = msgspec.Raw(b"false")
 ONE = msgspec.Raw(b"1")
 NULL = msgspec.Raw(b"null")
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON raises: for its form or types, for bytes that are no UTF-8, for its depth."""
+MOST_CHOICES = 128
+"""OpenAI's limit: each choice has a gate of its own."""
+
 _DONE_EVENT = encode(DONE)
 
 
@@ -122,7 +127,7 @@ def stream_usage(fields: dict[str, msgspec.Raw], *, streams: bool) -> None:
     elif options is None:
         fields["stream_options"] = _USAGE_ONLY
     else:
-        wished = _OPTION_FIELDS.decode(options) or {}
+        wished = known(fields, "stream_options", _OPTION_FIELDS) or {}
         fields["stream_options"] = as_json({**wished, "include_usage": TRUE})
 
 
@@ -134,8 +139,8 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     """Raises BadRequest when it is not a JSON object."""
     try:
         return _FIELDS.decode(body)
-    except msgspec.DecodeError as error:
-        raise BadRequest("", f"the body is not a JSON object: {error}") from error
+    except UNREADABLE as error:
+        raise BadRequest("", f"the body is not a JSON object: {_in_words(error)}") from error
 
 
 def read_model(fields: Fields) -> str:
@@ -147,11 +152,13 @@ def read_model(fields: Fields) -> str:
 
 
 def read_count(fields: Fields, name: str) -> int:
-    """A positive number; 1 where there is none. Raises BadRequest."""
-    count = known(fields, name, INT)
-    if count is not None and count < 1:
-        raise BadRequest(name, f"must be at least 1, got {count}")
-    return count or 1
+    """A number of answers, at most `MOST_CHOICES`; 1 where there is none. Raises BadRequest."""
+    count: int | None = known(fields, name, INT)
+    if count is None:
+        return 1
+    if not 1 <= count <= MOST_CHOICES:
+        raise BadRequest(name, f"must be between 1 and {MOST_CHOICES}, got {count}")
+    return count
 
 
 def read_include_usage(fields: Fields) -> bool:
@@ -166,8 +173,12 @@ def known(fields: Fields, name: str, decoder: "msgspec.json.Decoder[T | None]") 
         return None
     try:
         return decoder.decode(raw)
-    except msgspec.DecodeError as error:
-        raise BadRequest(name, str(error)) from error
+    except UNREADABLE as error:
+        raise BadRequest(name, _in_words(error)) from error
+
+
+def _in_words(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def error_message(body: bytes) -> tuple[str, str | None]:
