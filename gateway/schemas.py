@@ -58,7 +58,7 @@ class Schemas:
         try:
             return compiled(schema)
         except UnusableSchemaError as error:
-            _log.warning("a client's JSON schema is not used: %s", error)
+            _log.info("a client's JSON schema is not used: %s", error)
             self._on_unusable()
             return None
 
