@@ -140,6 +140,11 @@ def with_targets(example: Example, odds: dict[Answer, float]) -> Example:
     )
 
 
+def row_ids(example: Example, tokens: TaskTokens) -> list[int]:
+    """The whole row after the prefix; an answer's last token predicts nothing and is left out."""
+    return [*example.text_ids, *tokens.answer_ids[example.answer][:-1]]
+
+
 def collate(examples: Sequence[Example], tokens: TaskTokens, *, template: bool) -> Batch:
     """One batch; with `template`, rows are whole and their other tokens are trained as well.
 

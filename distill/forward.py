@@ -1,8 +1,9 @@
 # ruff: noqa: N806, N815 - tensors carry their axes in their names
-"""Logits where a batch decides: the prefix computed once, the vocabulary only where asked.
+"""Logits where a batch decides: trained layers only, the vocabulary only where asked.
 
-Training on two cores is bound by matrix products, so tokens not computed are time: the prefix
-(14 of about 51 tokens) runs once a batch and its keys and values are shared, with gradients.
+Training on two cores is bound by matrix products, so tokens not computed are time: frozen layers
+come from `distill.states`, the prefix (15 of about 52 tokens) runs once a batch with gradients, and
+in the topmost layer only the positions that decide ask.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.examples import Batch, TaskTokens
+from distill.examples import Batch
+from distill.layers import States, run_to_top
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,26 @@ class DecisionLogits:
     template_NV: Tensor
 
 
-def decision_logits(model: Any, batch: Batch, tokens: TaskTokens) -> DecisionLogits:  # noqa: ANN401
-    """Runs a transformers causal LM on `batch` (after `tokens.prefix_ids`)."""
-    rows = batch.ids_BT.shape[0]
-    prefix_1P = torch.tensor([tokens.prefix_ids])
-    shared = model.model(prefix_1P, use_cache=True).past_key_values
-    shared.batch_repeat_interleave(rows)
-    hidden_BTD = model.model(batch.ids_BT, past_key_values=shared, use_cache=True).last_hidden_state
-    every_B = torch.arange(rows)
-    row_N = torch.cat([every_B, every_B, batch.template_row_N])
-    at_N = torch.cat([batch.label_at_B, batch.digit_at_B, batch.template_at_N])
-    logits_NV = model.lm_head(hidden_BTD[row_N, at_N]).float()
+def decision_logits(
+    model: Any,  # noqa: ANN401 - transformers is untyped here
+    entering: States,
+    height: int,
+    batch: Batch,
+) -> DecisionLogits:
+    """Runs a transformers causal LM on `batch` from the states that enter layer `height`."""
+    rows = len(batch.label_at_B)
+    asked_at_BQ = torch.cat(
+        [
+            batch.label_at_B[:, None],
+            batch.digit_at_B[:, None],
+            batch.template_at_N.view(rows, -1),
+        ],
+        dim=1,
+    )
+    hidden_BQD = run_to_top(model, entering, height, asked_at_BQ)
+    logits_BQV = model.lm_head(hidden_BQD).float()
     return DecisionLogits(
-        label_BV=logits_NV[:rows],
-        digit_BV=logits_NV[rows : 2 * rows],
-        template_NV=logits_NV[2 * rows :],
+        label_BV=logits_BQV[:, 0],
+        digit_BV=logits_BQV[:, 1],
+        template_NV=logits_BQV[:, 2:].flatten(0, 1),
     )

@@ -17,7 +17,8 @@ STUDENT: dict[str, Callable[[str], Any]] = {
     "layers": _layer_list,
     "first_trained": int,
     "epochs": float,
-    "labelled": int,
+    "teacher_share": float,
+    "digit_weight": float,
     "bits": int,
     "block": int,
     "seed": int,
@@ -32,16 +33,26 @@ TEACHER: dict[str, Callable[[str], Any]] = {
 }
 """`rank` keeps alpha at twice the rank; `adapted_from` is the adapter's lowest layer."""
 
+PLAN: dict[str, Callable[[str], Any]] = {
+    "learning_rate": float,
+    "final_share": float,
+    "workers": int,
+}
+"""Fields of the `TrainPlan` of the stage that is run."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    for whose, options in (("student", STUDENT), ("teacher", TEACHER)):
+    of = {"the student": STUDENT, "the teacher": TEACHER, "the training plan": PLAN}
+    for whose, options in of.items():
         for name, kind in options.items():
-            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"of the {whose}")
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"of {whose}")
 
 
 def student_recipe(asked: argparse.Namespace) -> StudentRecipe:
     """The recipe with what was asked for in its place."""
-    return replace(StudentRecipe(), **dict(_given(asked, STUDENT)))
+    usual = StudentRecipe()
+    plan = replace(usual.plan, **dict(_given(asked, PLAN)))
+    return replace(usual, plan=plan, **dict(_given(asked, STUDENT)))
 
 
 def teacher_recipe(asked: argparse.Namespace) -> TeacherRecipe:
@@ -54,6 +65,7 @@ def teacher_recipe(asked: argparse.Namespace) -> TeacherRecipe:
         shape=AdapterShape(rank=rank, alpha=2 * rank, first_layer=first),
         epochs=given.get("teacher_epochs", usual.epochs),
         seed=given.get("teacher_seed", usual.seed),
+        plan=replace(usual.plan, **dict(_given(asked, PLAN))),
     )
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from distill.examples import TaskTokens, Tokenizer, gold_examples
-from distill.teacher import soft_labels
+from distill.examples import Example, TaskTokens
+from distill.states import FrozenStates
+from distill.teacher import SoftLabel, soft_labels
 from router.deferral import auroc
 from router.interval import Interval, wilson_interval
-from serving.triage.dataset import Feedback
 
 
 @dataclass(frozen=True)
@@ -19,21 +19,20 @@ class Probe:
 
     right: Interval
     auroc: float
+    labels: list[SoftLabel]
 
 
 def probe(
     model: Any,  # noqa: ANN401 - transformers is untyped here
-    items: Sequence[Feedback],
-    tokenizer: Tokenizer,
+    examples: Sequence[Example],
+    states: FrozenStates,
     tokens: TaskTokens,
 ) -> Probe:
-    """What the model prefers at the label, on `items`; the answer's form is not looked at."""
-    gold = {item.id: item.gold.sentiment for item in items}
-    labels = [
-        label
-        for batch in soft_labels(model, gold_examples(items, tokenizer, tokens), tokens)
-        for label in batch
-    ]
-    right = np.array([label.answer.sentiment is gold[label.id] for label in labels])
+    """What the model prefers at the label; the answer's form is not looked at."""
+    gold = {example.id: example.answer.sentiment for example in examples}
+    batches = soft_labels(model, examples, range(len(examples)), states, tokens)
+    labels = [label for batch in batches for label in batch]
+    right = np.array([label.sentiment is gold[label.id] for label in labels])
     confidence = np.array([max(label.sentiment_S) for label in labels])
-    return Probe(wilson_interval(float(right.mean()), len(right)), auroc(confidence, right))
+    interval = wilson_interval(float(right.mean()), len(right))
+    return Probe(interval, auroc(confidence, right), labels)

@@ -17,6 +17,10 @@ def _student_plan() -> TrainPlan:
     return TrainPlan(learning_rate=5e-4, warmup_steps=30, checkpoint_every=50)
 
 
+KEPT_AT = (7, 16)
+"""Layers whose incoming states are kept: the student's and the teacher's lowest trained ones."""
+
+
 @dataclass(frozen=True)
 class TeacherRecipe:
     """LoRA on gold labels."""
@@ -38,10 +42,11 @@ class StudentRecipe:
     """Student layers below stay the base's: no gradients, no delta."""
     epochs: float = 1.0
     rows: int = 16
-    labelled: int = 3200
-    """Texts that the teacher labels; the others keep the raters' soft labels."""
     teacher_share: float = 0.7
-    """Of a labelled text's sentiment target; the rest is what a fresh panel of raters would say."""
+    """Of a text's targets; the rest is what a fresh panel of raters would say.
+
+    At 0 no teacher is needed: the student begins as the base's layers.
+    """
     digit_weight: float = 0.3
     plan: TrainPlan = field(default_factory=_student_plan)
     seed: int = 0
@@ -59,6 +64,10 @@ class Workshop:
     @property
     def base(self) -> Path:
         return unpacked(self.base_gguf, self.out / "base")
+
+    def states(self, part: str) -> Path:
+        """Folder of the frozen layers' states for one part's texts."""
+        return self.out / "states" / part
 
     @property
     def adapter(self) -> Path:

@@ -22,6 +22,20 @@ def bottom_layers(total: int, kept: int, *, last: int) -> tuple[int, ...]:
     return (*range(kept - last), *range(total - last, total))
 
 
+class ChangedBelow(ValueError):
+    """Layers that are to stay the base's are not the base's."""
+
+
+def check_frozen(layers: Sequence[int], first_trained: int, adapted_from: int) -> None:
+    """Raises `ChangedBelow` unless the frozen layers are the base's lowest, without an adapter."""
+    frozen = tuple(layers[:first_trained])
+    if frozen != tuple(range(first_trained)) or adapted_from < first_trained:
+        raise ChangedBelow(
+            f"frozen layers {frozen} with an adapter from layer {adapted_from} up: "
+            f"they must be layers 0 to {first_trained - 1} and lie under the adapter"
+        )
+
+
 def pruned(model: Any, layers: Sequence[int]) -> Any:  # noqa: ANN401
     """A copy of a transformers Llama with only these layers, in this order, as float32."""
     settings = copy.deepcopy(model.config)

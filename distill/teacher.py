@@ -2,10 +2,9 @@
 """The teacher: the base with a LoRA adapter on its upper layers, and the soft targets it gives."""
 
 import json
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 
-from distill.examples import Example, TaskTokens
-from serving.triage.task import Answer, Sentiment
+from distill.examples import Example, TaskTokens, collate
+from distill.layers import run_to_top
+from distill.states import FrozenStates
+from serving.triage.task import Sentiment
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -55,71 +56,64 @@ class SoftLabel:
     sentiment_S: tuple[float, ...]
     """Over `Sentiment`, in order."""
     intensity_S: tuple[float, ...]
-    """Over 0 to 4, given the sentiment it prefers."""
+    """Over 0 to 4, given the sentiment that the row states."""
 
     @property
-    def answer(self) -> Answer:
+    def sentiment(self) -> Sentiment:
         """What it writes when it is greedy."""
         best = max(range(len(self.sentiment_S)), key=self.sentiment_S.__getitem__)
-        digit = max(range(len(self.intensity_S)), key=self.intensity_S.__getitem__)
-        return Answer(list(Sentiment)[best], digit)
+        return list(Sentiment)[best]
 
 
 def soft_labels(
     model: Any,  # noqa: ANN401
     examples: Sequence[Example],
+    chosen: Sequence[int],
+    states: FrozenStates,
     tokens: TaskTokens,
     *,
     rows: int = 32,
-    seed: int = 0,
     workers: int = 2,
 ) -> Iterator[list[SoftLabel]]:
-    """The teacher's soft labels, batch by batch, in an order that is random over lengths.
+    """The model's soft labels for the `chosen` examples, batch by batch, short texts first.
 
-    Rows of a batch are equally long, so that the answer it prefers can be continued without
-    padding: first the label's distribution, then the digit's after that label. Probabilities are
-    renormalised over the symbols.
+    `states` are those of all `examples`. Probabilities are renormalised over the symbols.
     """
-    by_length: dict[int, list[Example]] = {}
-    for example in examples:
-        by_length.setdefault(len(example), []).append(example)
-    batches = [
-        group[at : at + rows] for group in by_length.values() for at in range(0, len(group), rows)
-    ]
-    random.Random(seed).shuffle(batches)  # noqa: S311 - not a secret
+    order = sorted(chosen, key=lambda at: len(examples[at]))
+    batches = [order[at : at + rows] for at in range(0, len(order), rows)]
     model.eval()
     torch.set_num_threads(1)
+
+    @torch.no_grad()
+    def label(some: Sequence[int]) -> list[SoftLabel]:
+        batch = collate([examples[at] for at in some], tokens, template=False)
+        entering = states.of(some, batch.ids_BT.shape[1])
+        asked_at_BQ = torch.stack([batch.label_at_B, batch.digit_at_B], dim=1)
+        hidden_BQD = run_to_top(model, entering, states.height, asked_at_BQ)
+        sentiment_BS = _symbols(model, hidden_BQD[:, 0], tokens.label_ids)
+        intensity_BS = _symbols(model, hidden_BQD[:, 1], tokens.digit_ids)
+        return [
+            SoftLabel(examples[at].id, tuple(sentiment), tuple(intensity))
+            for at, sentiment, intensity in zip(
+                some, sentiment_BS.tolist(), intensity_BS.tolist(), strict=True
+            )
+        ]
+
     with ThreadPoolExecutor(workers) as pool:  # whole batches side by side, as in distill.train
         for start in range(0, len(batches), workers):
-            some = batches[start : start + workers]
-            yield from pool.map(lambda batch: _label_batch(model, batch, tokens), some)
+            yield from pool.map(label, batches[start : start + workers])
 
 
-@torch.no_grad()
-def _label_batch(model: Any, batch: Sequence[Example], tokens: TaskTokens) -> list[SoftLabel]:  # noqa: ANN401
-    answers = [tokens.answer_ids[Answer(label, 0)] for label in Sentiment]
-    head = answers[0][: tokens.label_at]
-    shared = model.model(torch.tensor([tokens.prefix_ids]), use_cache=True).past_key_values
-    shared.batch_repeat_interleave(len(batch))
-    ids_BT = torch.tensor([[*example.text_ids, *head] for example in batch])
-    asked = model.model(ids_BT, past_key_values=shared, use_cache=True)
-    sentiment_BS = _symbols(model, asked.last_hidden_state, tokens.label_ids)
-    preferred_B = sentiment_BS.argmax(dim=-1).tolist()
-    tail_BT = torch.tensor([answers[at][tokens.label_at : tokens.digit_at] for at in preferred_B])
-    said = model.model(tail_BT, past_key_values=asked.past_key_values, use_cache=True)
-    intensity_BS = _symbols(model, said.last_hidden_state, tokens.digit_ids)
-    return [
-        SoftLabel(example.id, tuple(sentiment), tuple(intensity))
-        for example, sentiment, intensity in zip(
-            batch, sentiment_BS.tolist(), intensity_BS.tolist(), strict=True
-        )
-    ]
-
-
-def _symbols(model: Any, hidden_BTD: Tensor, symbol_ids: tuple[int, ...]) -> Tensor:  # noqa: ANN401
-    """Probabilities of the symbols after each row's last token, shape (B, S)."""
+def _symbols(model: Any, hidden_BD: Tensor, symbol_ids: tuple[int, ...]) -> Tensor:  # noqa: ANN401
+    """Probabilities of the symbols, shape (B, S)."""
     head_SD = model.lm_head.weight[list(symbol_ids)]
-    return (hidden_BTD[:, -1] @ head_SD.T).float().softmax(dim=-1)
+    return (hidden_BD @ head_SD.T).float().softmax(dim=-1)
+
+
+def save_soft_labels(labels: Iterable[SoftLabel], path: Path, *, mode: str = "w") -> None:
+    """One JSON object a line; with mode "a" after those that are there."""
+    with path.open(mode, encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(label)) + "\n" for label in labels)
 
 
 def read_soft_labels(path: Path) -> list[SoftLabel]:
@@ -133,11 +127,14 @@ def read_soft_labels(path: Path) -> list[SoftLabel]:
 
 
 def distilled(example: Example, label: SoftLabel, teacher_share: float) -> Example:
-    """A gold row turned into the teacher's: its answer, and targets mixed with the raters'."""
-    mixed = (
-        teacher_share * taught + (1 - teacher_share) * rated
-        for taught, rated in zip(label.sentiment_S, example.sentiment_S, strict=True)
-    )
+    """A gold row with targets mixed of the teacher's and the raters'."""
+
+    def mixed(taught: Sequence[float], rated: Sequence[float]) -> tuple[float, ...]:
+        pairs = zip(taught, rated, strict=True)
+        return tuple(teacher_share * one + (1 - teacher_share) * other for one, other in pairs)
+
     return replace(
-        example, answer=label.answer, sentiment_S=tuple(mixed), intensity_S=label.intensity_S
+        example,
+        sentiment_S=mixed(label.sentiment_S, example.sentiment_S),
+        intensity_S=mixed(label.intensity_S, example.intensity_S),
     )

@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 
 SAY_EVERY_S = 20.0
 
+LossOf = Callable[[int, Sequence[int]], Tensor]
+"""(step, indices of rows) -> their mean loss in nats."""
+
 
 @dataclass(frozen=True)
 class TrainPlan:
@@ -46,7 +49,7 @@ def learning_rate(plan: TrainPlan, step: int, steps: int) -> float:
 def train(
     model: nn.Module,
     batches: Sequence[Sequence[int]],
-    loss_of: Callable[[int, Sequence[int]], Tensor],
+    loss_of: LossOf,
     plan: TrainPlan,
     *,
     checkpoint: Path,
@@ -92,7 +95,7 @@ def _gradients(
     batch: Sequence[int],
     step: int,
     *,
-    loss_of: Callable[[int, Sequence[int]], Tensor],
+    loss_of: LossOf,
     plan: TrainPlan,
     pool: Executor,
 ) -> float:

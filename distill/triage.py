@@ -13,10 +13,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.numpy import load_file
@@ -47,18 +47,20 @@ from distill.options import add_options, student_recipe, teacher_recipe
 from distill.plot import deferral_plot
 from distill.pretrained import load_model, load_tokenizer
 from distill.probe import probe
-from distill.recipe import StudentRecipe, TeacherRecipe, Workshop
+from distill.recipe import KEPT_AT, StudentRecipe, TeacherRecipe, Workshop
 from distill.release import release
 from distill.served import ask_all, load_answers, save_answers, serve
-from distill.students import freeze_below, pruned
+from distill.states import FrozenStates, keep_states
+from distill.students import check_frozen, freeze_below, pruned
 from distill.teacher import (
     distilled,
     merged,
     read_soft_labels,
+    save_soft_labels,
     soft_labels,
     with_adapter,
 )
-from distill.train import train
+from distill.train import LossOf, train
 from router.interval import wilson_interval
 from serving.triage.dataset import Feedback, Split, TestPurpose, load, open_test
 from serving.triage.derive import derive
@@ -73,58 +75,58 @@ CALIBRATION_TEXTS = 600
 
 TIMED_TEXTS = 90
 
+Part = Literal[Split.TRAIN, Split.CALIBRATION]
+
 THRESHOLD_SLACK = 0.01
 """How far below the teacher's accuracy the recommended cascade may lie, on calibration texts."""
 
 
 def train_teacher(at: Workshop, recipe: TeacherRecipe) -> None:
     """Gold labels into an adapter, saved in peft's form."""
-    tokens, examples = _examples(at)
-    adapted = with_adapter(load_model(at.base), recipe.shape, recipe.seed)
+    base = load_model(at.base)
+    rows = _rows(at)
+    states = _states(at, base, rows, recipe.shape.first_layer)
+    adapted = with_adapter(base, recipe.shape, recipe.seed)
     core = adapted.base_model.model
-    batches = _batches(examples, recipe.rows, recipe.epochs, recipe.seed)
-
-    def loss_of(step: int, chosen: Sequence[int]) -> Tensor:
-        return _loss(core, [examples[i] for i in chosen], tokens, step, recipe.digit_weight)
+    batches = _batches(rows.gold, recipe.rows, recipe.epochs, recipe.seed)
+    loss_of = _loss_of(core, rows.gold, states, rows.tokens, recipe.digit_weight)
 
     checkpoint = at.out / "teacher.pt"
     train(adapted, batches, loss_of, recipe.plan, checkpoint=checkpoint, clock=time.monotonic)
     adapted.save_pretrained(at.adapter)
 
 
-def label_texts(at: Workshop, recipe: StudentRecipe) -> None:
-    """The teacher's soft labels for training texts, appended to a file."""
-    tokens, examples = _examples(at)
+def label_texts(at: Workshop, teacher: TeacherRecipe) -> None:
+    """The teacher's soft labels for all training texts, appended to a file."""
+    base = load_model(at.base)
+    rows = _rows(at)
+    states = _states(at, base, rows, teacher.shape.first_layer)
     known = {label.id for label in read_soft_labels(at.labels)}
-    model = merged(load_model(at.base), at.adapter)
-    unknown = [example for example in examples if example.id not in known]
-    with at.labels.open("a", encoding="utf-8") as file:
-        written = len(known)
-        for batch in soft_labels(model, unknown, tokens):
-            if written >= recipe.labelled:
-                return
-            file.writelines(json.dumps(asdict(label)) + "\n" for label in batch)
-            file.flush()
-            written += len(batch)
-            log.info("labelled %d of %d", written, recipe.labelled)
+    unknown = [row for row, example in enumerate(rows.gold) if example.id not in known]
+    model, written = merged(base, at.adapter), len(known)
+    for batch in soft_labels(model, rows.gold, unknown, states, rows.tokens):
+        save_soft_labels(batch, at.labels, mode="a")
+        written += len(batch)
+        log.info("labelled %d of %d", written, len(rows.gold))
 
 
-def train_student(at: Workshop, recipe: StudentRecipe) -> None:
+def train_student(at: Workshop, teacher: TeacherRecipe, recipe: StudentRecipe) -> None:
     """The teacher's layers, fewer of them, trained to give its soft labels."""
-    tokens, gold = _examples(at)
+    check_frozen(recipe.layers, recipe.first_trained, teacher.shape.first_layer)
+    base = load_model(at.base)
+    rows = _rows(at)
+    states = _states(at, base, rows, recipe.first_trained)
     labels = {label.id: label for label in read_soft_labels(at.labels)}
     examples = [
-        distilled(row, labels[row.id], recipe.teacher_share) if row.id in labels else row
-        for row in gold
+        distilled(row, labels[row.id], recipe.teacher_share) if recipe.teacher_share else row
+        for row in rows.gold
     ]
-    log.info("%d rows, %d of them with the teacher's soft labels", len(gold), len(labels))
     torch.manual_seed(recipe.seed)
-    student = pruned(merged(load_model(at.base), at.adapter), recipe.layers)
+    source = merged(base, at.adapter) if recipe.teacher_share else base
+    student = pruned(source, recipe.layers)
     freeze_below(student, recipe.first_trained)
     batches = _batches(examples, recipe.rows, recipe.epochs, recipe.seed)
-
-    def loss_of(step: int, chosen: Sequence[int]) -> Tensor:
-        return _loss(student, [examples[i] for i in chosen], tokens, step, recipe.digit_weight)
+    loss_of = _loss_of(student, examples, states, rows.tokens, recipe.digit_weight)
 
     checkpoint = at.out / "student-run.pt"
     train(student, batches, loss_of, recipe.plan, checkpoint=checkpoint, clock=time.monotonic)
@@ -235,15 +237,19 @@ def publish(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> Non
     )
 
 
-def probe_model(at: Workshop, recipe: StudentRecipe) -> None:
+def probe_model(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None:
     """The student as it is trained so far, or the teacher where there is no student yet."""
-    tokenizer = load_tokenizer(at.base)
-    model = merged(load_model(at.base), at.adapter)
+    model, height = load_model(at.base), teacher.shape.first_layer
+    rows = _rows(at, Split.CALIBRATION)
     if at.student.exists():
-        model = pruned(model, recipe.layers)
+        model, height = pruned(model, student.layers), student.first_trained
         model.load_state_dict(torch.load(at.student, weights_only=True))
-    found = probe(model.float(), _texts("calibration"), tokenizer, task_tokens(tokenizer))
+    else:
+        model = merged(model, at.adapter)
+    states = _states(at, load_model(at.base), rows, height)
+    found = probe(model, rows.gold, states, rows.tokens)
     log.info("right %s, AUROC %.3f", found.right, found.auroc)
+    save_soft_labels(found.labels, at.out / "probe.jsonl")
 
 
 def _models(at: Workshop) -> dict[str, tuple[Path, Path | None]]:
@@ -261,26 +267,48 @@ def _texts(part: str) -> list[Feedback]:
     return items if part == "test" else items[:CALIBRATION_TEXTS]
 
 
-def _examples(at: Workshop) -> tuple[TaskTokens, list[Example]]:
+@dataclass(frozen=True)
+class _Rows:
+    """The texts of one part as a model is trained on them, in the order of the data."""
+
+    part: Part
+    tokens: TaskTokens
+    gold: list[Example]
+
+
+def _rows(at: Workshop, part: Part = Split.TRAIN) -> _Rows:
     tokenizer = load_tokenizer(at.base)
     tokens = task_tokens(tokenizer)
-    return tokens, gold_examples(load(Split.TRAIN), tokenizer, tokens)
+    return _Rows(part, tokens, gold_examples(load(part), tokenizer, tokens))
+
+
+def _states(at: Workshop, base: Any, rows: _Rows, height: int) -> FrozenStates:  # noqa: ANN401
+    """What enters layer `height` of the base for these rows; made once."""
+    folder, below = at.states(rows.part.value), None
+    for rung in (known for known in KEPT_AT if known < height):
+        below = keep_states(base, rows.gold, rows.tokens, rung, folder, below=below)
+    return keep_states(base, rows.gold, rows.tokens, height, folder, below=below)
 
 
 def _batches(examples: Sequence[Example], rows: int, epochs: float, seed: int) -> list[list[int]]:
     return bucketed([len(e) for e in examples], rows=rows, epochs=epochs, seed=seed)
 
 
-def _loss(
+def _loss_of(
     model: Any,  # noqa: ANN401 - transformers is untyped here
-    rows: list[Example],
+    examples: Sequence[Example],
+    states: FrozenStates,
     tokens: TaskTokens,
-    step: int,
     digit_weight: float,
-) -> Tensor:
-    batch = collate(rows, tokens, template=step % TEMPLATE_EVERY == 0)
-    logits = decision_logits(model, batch, tokens)
-    return triage_loss(logits, batch, tokens, digit_weight=digit_weight)
+) -> LossOf:
+    def loss_of(step: int, chosen: Sequence[int]) -> Tensor:
+        rows = [examples[at] for at in chosen]
+        batch = collate(rows, tokens, template=step % TEMPLATE_EVERY == 0)
+        entering = states.of(chosen, batch.ids_BT.shape[1])
+        logits = decision_logits(model, entering, states.height, batch)
+        return triage_loss(logits, batch, tokens, digit_weight=digit_weight)
+
+    return loss_of
 
 
 def main() -> None:
@@ -305,13 +333,13 @@ def main() -> None:
 
 STAGES: dict[str, Callable[[Workshop, argparse.Namespace], None]] = {
     "teacher": lambda at, asked: train_teacher(at, teacher_recipe(asked)),
-    "label": lambda at, asked: label_texts(at, student_recipe(asked)),
-    "student": lambda at, asked: train_student(at, student_recipe(asked)),
+    "label": lambda at, asked: label_texts(at, teacher_recipe(asked)),
+    "student": lambda at, asked: train_student(at, teacher_recipe(asked), student_recipe(asked)),
     "export": lambda at, asked: export(at, teacher_recipe(asked), student_recipe(asked)),
     "evaluate": lambda at, asked: evaluate(at, asked.part, at_once=asked.at_once),
     "time": lambda at, _: measure_latency(at),
     "release": lambda at, asked: publish(at, teacher_recipe(asked), student_recipe(asked)),
-    "probe": lambda at, asked: probe_model(at, student_recipe(asked)),
+    "probe": lambda at, asked: probe_model(at, teacher_recipe(asked), student_recipe(asked)),
 }
 
 

