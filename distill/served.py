@@ -12,6 +12,7 @@ from pathlib import Path
 
 import xllamacpp
 
+from serving.reply import read_reply
 from serving.triage.dataset import Feedback
 from serving.triage.task import Answer, NotAnAnswer, Sentiment, messages, parse_answer
 
@@ -64,7 +65,7 @@ def serve(gguf: Path, adapter: Path | None = None, *, slots: int, threads: int) 
 
 
 def ask(url: str, item: Feedback) -> ServedAnswer:
-    """One greedy chat completion."""
+    """One greedy chat completion. Raises `NotAReply`."""
     asked = {
         "messages": messages(item.text),
         "temperature": 0,
@@ -78,12 +79,12 @@ def ask(url: str, item: Feedback) -> ServedAnswer:
     )
     started = time.perf_counter()
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
-        choice = json.load(reply)["choices"][0]
+        body = reply.read()
     seconds = time.perf_counter() - started
+    read = read_reply(body)
     labels = {label.value for label in Sentiment}
-    logprobs = [t["logprob"] for t in choice["logprobs"]["content"] if t["token"] in labels]
-    probability = math.exp(logprobs[0]) if logprobs else 0.0
-    return ServedAnswer(item.id, choice["message"]["content"] or "", probability, seconds)
+    logprob = next((token.logprob for token in read.tokens if token.token in labels), -math.inf)
+    return ServedAnswer(item.id, read.text, math.exp(logprob), seconds)
 
 
 def ask_all(url: str, items: Sequence[Feedback], *, at_once: int) -> list[ServedAnswer]:

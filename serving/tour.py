@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from serving.deployment import Price
+from serving.reply import NotAReply, read_reply
 from serving.scoreboard import Column, Share
 from serving.triage.dataset import Feedback, TestPurpose, open_test
 from serving.triage.task import Answer, NotAnAnswer, messages, parse_answer
@@ -24,25 +24,6 @@ PATIENCE_S = 60.0
 """How long a pinned question is asked again while its engine is being restarted."""
 
 _ASK_AGAIN_AFTER_S = 0.5
-
-
-class _Reply(BaseModel):
-    """The parts of a chat completion that the tour reads."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    class Choice(BaseModel):
-        class Message(BaseModel):
-            content: str
-
-        message: Message
-
-    class Usage(BaseModel):
-        prompt_tokens: int = 0
-        completion_tokens: int = 0
-
-    choices: tuple[Choice, ...]
-    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +167,14 @@ def _usd(asked: Asked, price: Price) -> float:
 
 def _read(question: Feedback, took_s: float, reply: httpx.Response) -> Asked:
     try:
-        body = _Reply.model_validate_json(reply.content)
-        text = body.choices[0].message.content
-    except (ValidationError, IndexError):
-        return Asked(question, took_s, problem=f"not a chat completion: {reply.text[:120]}")
+        body = read_reply(reply.content)
+    except NotAReply as error:
+        return Asked(question, took_s, problem=str(error))
     confidence = reply.headers.get("x-tutelage-confidence")
     return Asked(
         question,
         took_s,
-        text=text,
+        text=body.text,
         served_by=reply.headers.get("x-tutelage-served-by", "?"),
         reason=reply.headers.get("x-tutelage-reason", "?"),
         confidence=float(confidence) if confidence else None,
