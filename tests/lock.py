@@ -2,7 +2,8 @@
 
 `make lock` resolves it anew from pyproject.toml, keeping the pins that still fit;
 `make lock ARGS=--upgrade` moves all of them. CUDA's own packages are left out: torch pins those
-itself, and a machine without a GPU has no use for them.
+itself, and a machine without a GPU has no use for them. So are extras that want an environment of
+their own.
 """
 
 import argparse
@@ -27,6 +28,12 @@ PROJECT = "tutelage (pyproject.toml)"
 """How the resolver names this project as the reason for a pin."""
 CUDA = re.compile(r"(nvidia|cuda)-|triton=")
 RESOLVER = "uv"
+
+OWN_ENVIRONMENT = {
+    "vllm": "vLLM holds FastAPI back (0.33.0 to 0.136; we test with 0.165) and pins its own torch: "
+    "one lock for both would be the older of the two. Nothing of ours is tested where it runs.",
+}
+"""Extras that the lock leaves out, and why."""
 
 HEADER = """\
 # Every version that this project is tested with, for Python 3.11 and newer. Made by `make lock`.
@@ -66,10 +73,11 @@ def read(lock_file: Path = LOCK_FILE) -> list[Pin]:
 
 
 def requirements(pyproject: Path = PYPROJECT) -> dict[str, list[Requirement]]:
-    """What pyproject.toml asks for, by extra; the core stands under the empty name."""
+    """What pyproject.toml asks for, by locked extra; the core stands under the empty name."""
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     asked = {"": project["dependencies"], **project["optional-dependencies"]}
-    return {extra: [Requirement(line) for line in lines] for extra, lines in asked.items()}
+    locked = {extra: lines for extra, lines in asked.items() if extra not in OWN_ENVIRONMENT}
+    return {extra: [Requirement(line) for line in lines] for extra, lines in locked.items()}
 
 
 def resolve(*, upgrade: bool) -> str:
@@ -86,7 +94,8 @@ def resolve(*, upgrade: bool) -> str:
         subprocess.run(
             [
                 commands / RESOLVER,
-                *("pip", "compile", PYPROJECT.name, "--all-extras", "--output-file", draft),
+                *("pip", "compile", PYPROJECT.name, "--output-file", draft),
+                *(part for extra in requirements() if extra for part in ("--extra", extra)),
                 *("--universal", "--python-version", "3.11"),
                 *("--quiet", "--no-header", "--no-emit-index-url", "--no-emit-find-links"),
                 *("--annotation-style", "line"),

@@ -1,13 +1,14 @@
 """The lock and pyproject.toml say the same."""
 
 import re
+import tomllib
 from importlib.metadata import distributions
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.lock import LOCK_FILE, PROJECT, Pin, read, requirements
+from tests.lock import LOCK_FILE, OWN_ENVIRONMENT, PROJECT, PYPROJECT, Pin, read, requirements
 
 PINS = read()
 NAMES = {pin.name for pin in PINS}
@@ -22,6 +23,14 @@ MACHINE_SPECIFIC = re.compile(r"file:|https?:|--|(^|\s)/\w|\+\w+\s")
 def test_every_extra_is_locked() -> None:
     assert set(requirements()) == {"", "local", "distill", "dev"}
     assert len(PINS) > 80
+
+
+def test_the_engine_of_a_gpu_host_is_an_extra_outside_the_lock() -> None:
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+
+    assert set(OWN_ENVIRONMENT) == set(project["optional-dependencies"]) - set(requirements())
+    assert all(reason for reason in OWN_ENVIRONMENT.values())
+    assert "vllm" not in NAMES
 
 
 @pytest.mark.parametrize("requirement", ASKED)
