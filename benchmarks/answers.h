@@ -3,10 +3,11 @@
 #define ANSWERS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { TOKENS = 23, MAX_CHUNK = 1024, MAX_REPLY = 8192 };
+enum { TOKENS = 25, TEXT_TOKENS = 256, MAX_CHUNK = 1024, MAX_REPLY = 8192 };
 
 typedef struct {
     char bytes[MAX_REPLY];
@@ -14,17 +15,26 @@ typedef struct {
 } Text;
 
 /* Index: with logprobs, or for `ending` with the usage chunk. */
-static Text whole[2], token_chunk[2], opening, ending[2];
+static Text whole[2], token_chunk[2][TEXT_TOKENS], opening, ending[2];
 
-static const char *WORDS[] = {" the", " student", " answers", " where", " it", " can", " be", " trusted"};
+static const char *WORDS[] = {" the", " a", " student", " teacher", " answer", " where", " when", " it", " can", " may", " be",
+                              " is", " trusted", " asked", " gate", " rules", " token", " by", " one", " and", " then"};
+
+/* The text's words are drawn: who looks for a model that repeats itself (LiteLLM does) must find none. */
+static const char *word(int number) {
+    uint32_t drawn = (uint32_t)number * 2654435761u;
+    drawn ^= drawn >> 15;
+    drawn *= 2246822519u;
+    return WORDS[(drawn >> 16) % (sizeof WORDS / sizeof *WORDS)];
+}
 
 static int token_logprobs(char *to, size_t room, int number) {
-    const char *word = WORDS[number % 8];
+    const char *said = word(number);
     double logprob = -0.01 * (1 + number % 5);
-    int len = snprintf(to, room, "{\"token\":\"%s\",\"logprob\":%.6f,\"bytes\":[", word, logprob);
-    for (const char *c = word; *c; c++)
-        len += snprintf(to + len, room - len, "%s%d", c == word ? "" : ",", *c);
-    len += snprintf(to + len, room - len, "],\"top_logprobs\":[{\"token\":\"%s\",\"logprob\":%.6f}]}", word, logprob);
+    int len = snprintf(to, room, "{\"token\":\"%s\",\"logprob\":%.6f,\"bytes\":[", said, logprob);
+    for (const char *c = said; *c; c++)
+        len += snprintf(to + len, room - len, "%s%d", c == said ? "" : ",", *c);
+    len += snprintf(to + len, room - len, "],\"top_logprobs\":[{\"token\":\"%s\",\"logprob\":%.6f}]}", said, logprob);
     return len;
 }
 
@@ -34,7 +44,7 @@ static void make_whole(Text *text, bool logprobs) {
                        "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,"
                        "\"model\":\"mock\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"");
     for (int i = 0; i < TOKENS; i++)
-        len += snprintf(body + len, sizeof body - len, "%s", WORDS[i % 8]);
+        len += snprintf(body + len, sizeof body - len, "%s", word(i));
     len += snprintf(body + len, sizeof body - len, "\"},\"logprobs\":");
     if (logprobs) {
         len += snprintf(body + len, sizeof body - len, "{\"content\":[");
@@ -66,16 +76,20 @@ static void make_chunk(Text *text, const char *delta, const char *logprobs, cons
     make_event(text, payload, false);
 }
 
+static void make_token_chunks(int number) {
+    char delta[64], token[400], logprobs[512];
+    snprintf(delta, sizeof delta, "{\"content\":\"%s\"}", word(number));
+    token_logprobs(token, sizeof token, number);
+    snprintf(logprobs, sizeof logprobs, "{\"content\":[%s]}", token);
+    make_chunk(&token_chunk[false][number], delta, "null", "null");
+    make_chunk(&token_chunk[true][number], delta, logprobs, "null");
+}
+
 static void make_texts(void) {
     Text role, finish, usage, done;
-    char logprobs[512] = "{\"content\":[";
-    int len = strlen(logprobs);
-    len += token_logprobs(logprobs + len, sizeof logprobs - len, 0);
-    snprintf(logprobs + len, sizeof logprobs - len, "]}");
     make_whole(&whole[false], false);
     make_whole(&whole[true], true);
-    make_chunk(&token_chunk[false], "{\"content\":\" the\"}", "null", "null");
-    make_chunk(&token_chunk[true], "{\"content\":\" the\"}", logprobs, "null");
+    for (int i = 0; i < TEXT_TOKENS; i++) make_token_chunks(i);
     make_chunk(&role, "{\"role\":\"assistant\",\"content\":\"\"}", "null", "null");
     make_chunk(&finish, "{}", "null", "\"stop\"");
     make_event(&usage,

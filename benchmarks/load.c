@@ -362,7 +362,7 @@ static void run(void) {
         }
     }
     errors[UNFINISHED] = client_count - idle_count;
-    if (!requests_wanted || last_ns > stop_ns) last_ns = stop_ns;
+    if (!requests_wanted || !last_ns || last_ns > stop_ns) last_ns = stop_ns;
     report((last_ns - start_ns) / 1e9);
 }
 

@@ -1,7 +1,7 @@
 /* The mock upstream: an OpenAI-compatible engine that costs next to nothing, so that a benchmark
  * measures what stands in front of it.
  *
- *   mock_upstream PORT        listens on 127.0.0.1; prints one line when ready; ends on SIGTERM
+ *   mock_upstream PORT        listens on 127.0.0.1 (0: any port); prints one line when ready; ends on SIGTERM
  *
  *   POST /v1/chat/completions  one fixed answer of TOKENS tokens (3.3 KB with logprobs), or as SSE if
  *                              the body says "stream": true; logprobs and the usage chunk where asked
@@ -122,9 +122,9 @@ static void pump(Conn *conn, int64_t now) {
     int due = conn->interval_ns ? 1 + (int)((now - conn->began_ns) / conn->interval_ns) : conn->chunks;
     if (due > conn->chunks) due = conn->chunks;
     while (conn->sent < due) {
-        conn->sent++;
+        const Text *chunk = &token_chunk[conn->logprobs][conn->sent++ % TEXT_TOKENS];
         chunks++;
-        if (!say_text(conn, &token_chunk[conn->logprobs])) return;
+        if (!say_text(conn, chunk)) return;
     }
     if (conn->sent == conn->chunks) {
         end_stream(conn);
@@ -285,7 +285,11 @@ int main(int argc, char **argv) {
         struct epoll_event event = {.events = EPOLLIN, .data.fd = own[i]};
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, own[i], &event);
     }
-    printf("mock upstream on 127.0.0.1:%s: %d bytes an answer, %d an event\n", argv[1], whole[true].len, token_chunk[true].len);
+    struct sockaddr_in address;
+    socklen_t len = sizeof address;
+    getsockname(listener, (struct sockaddr *)&address, &len);
+    printf("mock upstream on 127.0.0.1:%d: %d bytes an answer, %d an event\n", ntohs(address.sin_port), whole[true].len,
+           token_chunk[true][0].len);
     fflush(stdout);
     for (struct epoll_event events[MAX_EVENTS];;) {
         int n = epoll_wait(epoll_fd, events, MAX_EVENTS, -1);

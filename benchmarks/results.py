@@ -19,6 +19,10 @@ class Measured(msgspec.Struct, frozen=True):
         return self.cpu_s * 1e3 / max(1, self.heard.answered)
 
     @property
+    def chunks_per_s(self) -> float:
+        return self.heard.events / self.heard.seconds
+
+    @property
     def cpu_us_per_chunk(self) -> float:
         return self.cpu_s * 1e6 / max(1, self.upstream_chunks)
 
