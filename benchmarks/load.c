@@ -309,6 +309,7 @@ static void on_readable(int number) {
             if (client->head_len == HEAD_BYTES - 1) failed(number, NOT_HTTP);
             return;
         }
+        blank[2] = 0; /* of the body, nothing is to be taken for a header */
         at = bytes + (blank + 4 - client->head - before);
         if (!understand_head(number)) return;
     }

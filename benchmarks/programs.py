@@ -25,7 +25,7 @@ def compiled(name: str, cache: Path) -> Path:
     if not compiler:
         raise NoCompiler("no C compiler: apt-get install gcc, or set CC")
     cache.mkdir(parents=True, exist_ok=True)
-    unfinished = program.with_name(f"{program.name}.{os.getpid()}")
+    unfinished = cache / f"unfinished-{os.getpid()}"
     made = subprocess.run(
         [compiler, *FLAGS, "-o", unfinished, sources[0]],
         capture_output=True,
