@@ -1,7 +1,7 @@
 """The scripted engine: an OpenAI-compatible HTTP engine that does what a test tells it to.
 
-It speaks as vLLM 0.32 does (serving.vllm_shapes) and misbehaves as scripted (serving.scripts),
-down to resets and half-sent bodies. In a test:
+It speaks as vLLM 0.32 does (serving.vllm_shapes) or as llama.cpp (serving.llamacpp_shapes), and
+misbehaves as scripted (serving.scripts), down to resets and half-sent bodies. In a test:
 
     journal: list[str] = []
     async with ScriptedEngine(model="student", journal=journal) as engine:
@@ -30,6 +30,7 @@ import httptools
 import msgspec
 
 from serving.dialect import Answer, Dialect, Facts, Refused
+from serving.llamacpp_shapes import LlamaCpp
 from serving.performance import Performance
 from serving.raw_http import Reply, Request, RequestReader
 from serving.say import SENSIBLE, Echo, Received
@@ -38,8 +39,8 @@ from serving.vllm_shapes import Vllm
 
 log = logging.getLogger(__name__)
 
-Flavour = Literal["vllm"]
-DIALECTS: Mapping[Flavour, Dialect] = {"vllm": Vllm()}
+Flavour = Literal["vllm", "llamacpp"]
+DIALECTS: Mapping[Flavour, Dialect] = {"vllm": Vllm(), "llamacpp": LlamaCpp()}
 CONTEXT_TOKENS = 8192
 READ_BYTES = 65_536
 

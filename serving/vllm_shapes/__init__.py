@@ -8,9 +8,9 @@
 tests/serving/vllm_shapes compares them with what the real engine said (tests/golden/vllm-0.32).
 """
 
-from serving.dialect import Answer, Facts
+from serving.dialect import Answer, Facts, Refused, encode
 from serving.vllm_shapes import chat, completions, embeddings, responses
-from serving.vllm_shapes.errors import error_body, refused
+from serving.vllm_shapes.errors import error_body
 from serving.vllm_shapes.models import models
 from serving.vllm_shapes.response_body import find_stored
 from serving.vllm_shapes.tokenizer import detokenize, tokenize
@@ -46,8 +46,10 @@ class Vllm:
                 return detokenize(raw, facts)
             case "GET", _ if path.startswith(_STORED):
                 return find_stored(path.removeprefix(_STORED), facts)
+            case "GET", "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings":
+                raise Refused(405, encode({"detail": "Method Not Allowed"}))
             case _:
-                raise refused(404, "Not Found", None, "Not Found")
+                raise Refused(404, encode({"detail": "Not Found"}))
 
     def error(self, status: int, message: str, *, kind: str) -> bytes:
         return error_body(status, message, kind=kind.replace(" ", ""))

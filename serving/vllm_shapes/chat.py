@@ -6,6 +6,7 @@ from itertools import zip_longest
 
 import msgspec
 
+from serving.asked import ChatBody
 from serving.dialect import CREATED, DONE, Facts, Stream, encode, sse
 from serving.say import Say, Tok
 from serving.vllm_shapes.errors import (
@@ -17,44 +18,9 @@ from serving.vllm_shapes.errors import (
 )
 from serving.vllm_shapes.logprobs import chat_logprobs
 from serving.vllm_shapes.models import FINGERPRINT
-from serving.written import Called, Part, Spoken, Written, as_json, plain_text, write
+from serving.written import Called, Part, Spoken, Written, as_json, write
 
 MAX_TOP_LOGPROBS = 20
-
-
-class StreamOptions(msgspec.Struct):
-    include_usage: bool | None = False
-
-
-class ChatBody(msgspec.Struct):
-    """What a chat request says about the shape of its answer; the rest is ignored here."""
-
-    messages: list[dict[str, object]]
-    model: str | None = None
-    stream: bool | None = False
-    stream_options: StreamOptions | None = None
-    logprobs: bool | None = False
-    top_logprobs: int | None = None
-    n: int | None = 1
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    stop: str | list[str] | None = None
-    tools: list[dict[str, object]] | None = None
-    tool_choice: str | dict[str, object] | None = None
-    parallel_tool_calls: bool | None = True
-    include_reasoning: bool = True
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Words, and three tokens of template a message."""
-        return sum(len(plain_text(m.get("content")).split()) + 3 for m in self.messages)
-
-    @property
-    def limit(self) -> tuple[str, int | None]:
-        """Which field limits the answer, and to what."""
-        if self.max_completion_tokens is not None:
-            return "max_completion_tokens", self.max_completion_tokens
-        return "max_tokens", self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +35,7 @@ class ChatAnswer:
 
     @property
     def last_words(self) -> str:
-        users = [m for m in self.body.messages if m.get("role") == "user"]
-        return plain_text(users[-1].get("content")) if users else ""
+        return self.body.last_words
 
     def whole(self, says: Sequence[Say]) -> bytes:
         written = self._written(says)
@@ -123,7 +88,7 @@ class ChatAnswer:
 
     def _closing(self, written: Sequence[Written], together: list[bytes]) -> tuple[bytes, ...]:
         ends = tuple(together[max(len(each.spoken) for each in written) :])
-        if not self._wants_usage:
+        if not self.body.wants_usage:
             return (*ends, DONE)
         usage = self._usage(written) | _given("completion_tokens_details", _reasoned(written))
         last = encode(
@@ -132,12 +97,8 @@ class ChatAnswer:
         return (*ends, sse(last), DONE)
 
     @property
-    def _wants_usage(self) -> bool:
-        return bool(self.body.stream_options and self.body.stream_options.include_usage)
-
-    @property
     def _reads_tools(self) -> bool:
-        return bool(self.facts.tools and self.body.tools and self.body.tool_choice != "none")
+        return self.facts.tools and self.body.brings_tools
 
     @property
     def _head(self) -> dict[str, object]:
@@ -152,10 +113,14 @@ class ChatAnswer:
         return sse(encode({**self._head, "choices": [choice], **tail}))
 
     def _written(self, says: Sequence[Say]) -> list[Written]:
-        stops = [self.body.stop] if isinstance(self.body.stop, str) else self.body.stop or []
         _, limit = self.body.limit
         return [
-            write(says[i % len(says)], stops=stops, max_tokens=limit, tools=self._reads_tools)
+            write(
+                says[i % len(says)],
+                stops=self.body.stops,
+                max_tokens=limit,
+                tools=self._reads_tools,
+            )
             for i in range(self.body.n or 1)
         ]
 
@@ -260,7 +225,7 @@ class ChatAnswer:
         if ends:
             finish = self._finish(written, called=bool(written.calls), whole=False)
             ending = {"finish_reason": finish, "stop_reason": written.stop_reason}
-            if not self._wants_usage and finish is not None:
+            if not self.body.wants_usage and finish is not None:
                 tail = {"system_fingerprint": FINGERPRINT}
         choice = {"index": index, "delta": delta, "logprobs": logprobs, **ending}
         return self._chunk({**choice, "token_ids": None}, **tail)
@@ -327,9 +292,9 @@ def _check_options(body: ChatBody) -> None:
     if top > MAX_TOP_LOGPROBS:
         message = (
             f"Requested sample logprobs of {top}, which is greater than max "
-            f"allowed: {MAX_TOP_LOGPROBS} (parameter=logprobs, value={top})"
+            f"allowed: {MAX_TOP_LOGPROBS}"
         )
-        raise bad_request(message, "logprobs")
+        raise bad_request(message, "logprobs", top)
 
 
 def _refuse_tools(choice: str | dict[str, object] | None) -> None:

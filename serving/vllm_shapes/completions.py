@@ -6,9 +6,9 @@ from itertools import zip_longest
 
 import msgspec
 
+from serving.asked import CompletionBody
 from serving.dialect import CREATED, DONE, Facts, Stream, encode, sse
 from serving.say import Say, Tok
-from serving.vllm_shapes.chat import StreamOptions
 from serving.vllm_shapes.errors import (
     bad_request,
     check_lengths,
@@ -24,38 +24,6 @@ MAX_LOGPROBS = 20
 DEFAULT_MAX_TOKENS = 16
 READ_NATS = -1.5
 """The logprob of every token of a prompt but the first, which has none."""
-
-
-class CompletionBody(msgspec.Struct):
-    """What a request says about the shape of its answer; the rest is ignored here."""
-
-    prompt: str | list[str | int | list[int]] | None = None
-    model: str | None = None
-    stream: bool | None = False
-    stream_options: StreamOptions | None = None
-    logprobs: int | None = None
-    n: int = 1
-    max_tokens: int | None = DEFAULT_MAX_TOKENS
-    stop: str | list[str] | None = None
-    echo: bool | None = False
-    prompt_logprobs: int | None = None
-
-    @property
-    def prompts(self) -> list[str]:
-        """Token ids become made-up words."""
-        match self.prompt:
-            case None:
-                return []
-            case str():
-                return [self.prompt]
-            case [int(), *_]:
-                return [_words_of(self.prompt)]
-            case _:
-                return [p if isinstance(p, str) else _words_of(p) for p in self.prompt]
-
-
-def _words_of(ids: object) -> str:
-    return " ".join(f"word{number}" for number in ids) if isinstance(ids, list) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +57,7 @@ class CompletionAnswer:
         together = [b"".join(step) for step in zip_longest(*steps, fillvalue=b"")]
         longest = max(len(each.spoken) for each in written)
         closing = list(together[longest:])
-        if self._wants_usage:
+        if self.body.wants_usage:
             usage = {"usage": self._usage(written), "system_fingerprint": FINGERPRINT}
             closing.append(sse(encode({**self._head, "choices": [], **usage})))
         return Stream((), tuple(together[:longest]), (*closing, DONE))
@@ -107,23 +75,22 @@ class CompletionAnswer:
         }
 
     @property
-    def _wants_usage(self) -> bool:
-        return bool(self.body.stream_options and self.body.stream_options.include_usage)
+    def _n(self) -> int:
+        return self.body.n or 1
 
     def _prompt(self, index: int) -> str:
-        return self.body.prompts[index // self.body.n]
+        return self.body.prompts[index // self._n]
 
     def _echoed(self, index: int) -> list[str]:
         return words(self._prompt(index)) if self.body.echo else []
 
     def _written(self, says: Sequence[Say]) -> list[Written]:
-        stops = [self.body.stop] if isinstance(self.body.stop, str) else self.body.stop or []
         limit = DEFAULT_MAX_TOKENS if self.body.max_tokens is None else self.body.max_tokens
         # The engine decodes one token to have read the prompt, and says that it was asked for.
         limit = 1 if self._only_echoes else limit
         return [
-            write(says[i % len(says)], stops=stops, max_tokens=limit, tools=False)
-            for i in range(self.body.n * len(self.body.prompts))
+            write(says[i % len(says)], stops=self.body.stops, max_tokens=limit, tools=False)
+            for i in range(self._n * len(self.body.prompts))
         ]
 
     @property
@@ -216,7 +183,7 @@ class CompletionAnswer:
             "token_ids": None,
         }
         tail = {}
-        if ends and ends.finish_reason and not self._wants_usage:
+        if ends and ends.finish_reason and not self.body.wants_usage:
             tail = {"system_fingerprint": FINGERPRINT}
         return sse(encode({**self._head, "choices": [choice], **tail}))
 
@@ -237,9 +204,9 @@ def understand(raw: bytes, facts: Facts, *, number: int) -> CompletionAnswer:
     if (body.logprobs or 0) > MAX_LOGPROBS:
         message = (
             f"Requested sample logprobs of {body.logprobs}, which is greater than max "
-            f"allowed: {MAX_LOGPROBS} (parameter=logprobs, value={body.logprobs})"
+            f"allowed: {MAX_LOGPROBS}"
         )
-        raise bad_request(message, "logprobs")
+        raise bad_request(message, "logprobs", body.logprobs)
     for prompt in body.prompts:
         check_lengths(
             facts,

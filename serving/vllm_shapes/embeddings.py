@@ -1,16 +1,14 @@
 """`/v1/embeddings` in the shape of vLLM 0.32: vectors made of the text alone."""
 
-import base64
-import hashlib
-import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from serving.asked import EmbeddingBody
 from serving.dialect import CREATED, DONE, Facts, Stream, encode, sse
 from serving.say import Say
+from serving.vectors import WIDTH, as_base64, vector
 from serving.vllm_shapes.errors import (
     bad_request,
     check_lengths,
@@ -19,36 +17,6 @@ from serving.vllm_shapes.errors import (
     unreadable,
 )
 from serving.written import words
-
-WIDTH = 8
-"""How long a vector is unless the request asks for fewer `dimensions`."""
-
-
-class EmbeddingBody(msgspec.Struct):
-    input: str | list[str | int | list[int]]
-    model: str | None = None
-    encoding_format: str = "float"
-    dimensions: int | None = None
-
-    @property
-    def inputs(self) -> list[str]:
-        """Token ids are read as their numbers."""
-        match self.input:
-            case str():
-                return [self.input]
-            case [int(), *_]:
-                return [" ".join(map(str, self.input))]
-            case _:
-                return [i if isinstance(i, str) else " ".join(map(str, [i])) for i in self.input]
-
-
-def vector(text: str, width: int) -> list[float]:
-    """Of length one, in single precision; the same text always the same."""
-    raw = hashlib.sha256(text.encode()).digest()[:width]
-    values = [byte / 127.5 - 1 for byte in raw]
-    norm = math.sqrt(sum(value * value for value in values)) or 1.0
-    single = struct.Struct(f"<{len(values)}f")
-    return list(single.unpack(single.pack(*(value / norm for value in values))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +72,7 @@ class EmbeddingAnswer:
     def _encoded(self, values: list[float]) -> list[float] | str:
         if self.body.encoding_format == "float":
             return values
-        return base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
+        return as_base64(values)
 
 
 def understand(raw: bytes, facts: Facts, *, number: int) -> EmbeddingAnswer:
@@ -115,8 +83,8 @@ def understand(raw: bytes, facts: Facts, *, number: int) -> EmbeddingAnswer:
         raise unreadable(error) from error
     check_model(body.model, facts)
     if not 0 < (body.dimensions or WIDTH) <= WIDTH:
-        message = f"dimensions must be between 1 and {WIDTH} (value={body.dimensions})"
-        raise bad_request(message, "dimensions")
+        message = f"dimensions must be between 1 and {WIDTH}"
+        raise bad_request(message, "dimensions", body.dimensions)
     for text in body.inputs:
         check_lengths(facts, prompt_tokens=len(words(text)), max_tokens=None, param="input")
     return EmbeddingAnswer(body, facts, f"embd-{number:016x}")

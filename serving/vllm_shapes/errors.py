@@ -15,8 +15,11 @@ def refused(status: int, kind: str, param: str | None, message: str) -> Refused:
     return Refused(status, error_body(status, message, kind=kind, param=param))
 
 
-def bad_request(message: str, param: str | None = None) -> Refused:
-    return refused(400, "BadRequestError", param, message)
+def bad_request(message: str, param: str | None = None, value: object = None) -> Refused:
+    """VLLM writes the parameter and the value behind its message."""
+    known = {"parameter": param, "value": value}
+    told = ", ".join(f"{key}={each}" for key, each in known.items() if each is not None)
+    return refused(400, "BadRequestError", param, f"{message} ({told})" if told else message)
 
 
 def unreadable(error: msgspec.MsgspecError) -> Refused:
@@ -37,14 +40,13 @@ def check_lengths(facts: Facts, *, prompt_tokens: int, max_tokens: int | None, p
     if max_tokens is not None and max_tokens > limit:
         message = (
             f"{param}={max_tokens} cannot be greater than max_model_len={limit}. Please request "
-            f"fewer output tokens. (parameter={param}, value={max_tokens})"
+            f"fewer output tokens."
         )
-        raise bad_request(message, param)
+        raise bad_request(message, param, max_tokens)
     if prompt_tokens > limit:
         message = (
             f"This model's maximum context length is {limit} tokens. However, your prompt "
-            f"contains {prompt_tokens} input tokens, which exceeds this limit even without any "
-            f"output tokens. Please reduce the length of the input prompt. "
-            f"(parameter=input_tokens, value={prompt_tokens})"
-        )
-        raise bad_request(message, "input_tokens")
+            f"contains at least {limit + 1} input tokens, which exceeds this limit even without "
+            f"any output tokens. Please reduce the length of the input prompt."
+        )  # it stops counting there
+        raise bad_request(message, "input_tokens", limit + 1)

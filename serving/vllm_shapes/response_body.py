@@ -4,70 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from serving.asked import ResponseBody
 from serving.dialect import CREATED, Facts
 from serving.vllm_shapes.errors import bad_request, check_lengths, check_model, refused, unreadable
-from serving.written import Written, plain_text
+from serving.written import Written
 
-LOGPROBS = "message.output_text.logprobs"
 MAX_TOP_LOGPROBS = 20
-
-
-class ResponseBody(msgspec.Struct):
-    """Defaults are vLLM's own; they are echoed."""
-
-    input: str | list[dict[str, object]]
-    model: str | None = None
-    stream: bool | None = False
-    store: bool | None = True
-    include: list[str] | None = None
-    top_logprobs: int | None = 0
-    max_output_tokens: int | None = None
-    previous_response_id: str | None = None
-    instructions: str | None = None
-    metadata: dict[str, str] | None = None
-    parallel_tool_calls: bool | None = True
-    temperature: float | None = None
-    top_p: float | None = None
-    tools: list[dict[str, object]] = []
-    tool_choice: str | dict[str, object] = "auto"
-    background: bool | None = False
-    max_tool_calls: int | None = None
-    reasoning: dict[str, object] | None = None
-    service_tier: str = "auto"
-    text: dict[str, object] | None = None
-    truncation: str | None = "disabled"
-    user: str | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    stop: str | list[str] | None = None
-
-    @property
-    def wants_logprobs(self) -> bool:
-        return LOGPROBS in (self.include or ())
-
-    @property
-    def texts(self) -> list[str]:
-        """Of every item of the input that has a text."""
-        if isinstance(self.input, str):
-            return [self.input]
-        return [plain_text(item.get("content") or item.get("output")) for item in self.input]
-
-    @property
-    def last_words(self) -> str:
-        if isinstance(self.input, str):
-            return self.input
-        users = [item for item in self.input if item.get("role") == "user"]
-        return plain_text(users[-1].get("content")) if users else ""
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Words, and three tokens of template an item."""
-        texts = [self.instructions, *self.texts] if self.instructions else self.texts
-        return sum(len(text.split()) + 3 for text in texts)
-
-    @property
-    def reads_tools(self) -> bool:
-        return bool(self.tools) and self.tool_choice != "none"
 
 
 def parse(raw: bytes, facts: Facts) -> ResponseBody:
@@ -80,9 +22,9 @@ def parse(raw: bytes, facts: Facts) -> ResponseBody:
     if (body.top_logprobs or 0) > MAX_TOP_LOGPROBS and body.wants_logprobs:
         message = (
             f"Requested sample logprobs of {body.top_logprobs}, which is greater than max "
-            f"allowed: {MAX_TOP_LOGPROBS} (parameter=logprobs, value={body.top_logprobs})"
+            f"allowed: {MAX_TOP_LOGPROBS}"
         )
-        raise bad_request(message, "logprobs")
+        raise bad_request(message, "logprobs", body.top_logprobs)
     check_lengths(
         facts,
         prompt_tokens=body.prompt_tokens,

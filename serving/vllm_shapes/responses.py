@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from serving.asked import ResponseBody
 from serving.dialect import Facts, Stream, encode, sse
 from serving.say import Say, Tok
 from serving.vllm_shapes.logprobs import response_delta_logprobs, response_logprobs
-from serving.vllm_shapes.response_body import ResponseBody, parse, response_object, usage_object
+from serving.vllm_shapes.response_body import parse, response_object, usage_object
 from serving.written import Called, Part, Spoken, Written, as_json, write
 
 Item = dict[str, Any]
@@ -84,10 +85,12 @@ class ResponseAnswer:
             self.facts.stored[self.id] = raw
 
     def _written(self, says: Sequence[Say]) -> Written:
-        stops = [self.body.stop] if isinstance(self.body.stop, str) else self.body.stop or []
-        reads_tools = self.facts.tools and self.body.reads_tools
-        limit = self.body.max_output_tokens
-        return write(says[0], stops=stops, max_tokens=limit, tools=reads_tools)
+        return write(
+            says[0],
+            stops=self.body.stops,
+            max_tokens=self.body.max_output_tokens,
+            tools=self.facts.tools and self.body.brings_tools,
+        )
 
     def _finished(self, written: Written, items: Sequence[Item]) -> dict[str, object]:
         status = "incomplete" if written.finish_reason == "length" else "completed"

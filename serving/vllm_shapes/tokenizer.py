@@ -2,21 +2,10 @@
 
 import msgspec
 
+from serving.asked import DetokenizeBody, TokenizeBody
 from serving.dialect import Facts, encode
 from serving.vllm_shapes.errors import check_model, unreadable
 from serving.written import plain_text, token_id, words
-
-
-class TokenizeBody(msgspec.Struct):
-    model: str | None = None
-    prompt: str | None = None
-    messages: list[dict[str, object]] | None = None
-    return_token_strs: bool | None = False
-
-
-class DetokenizeBody(msgspec.Struct):
-    tokens: list[int]
-    model: str | None = None
 
 
 def tokenize(raw: bytes, facts: Facts) -> bytes:
@@ -41,10 +30,9 @@ def tokenize(raw: bytes, facts: Facts) -> bytes:
 
 
 def detokenize(raw: bytes, facts: Facts) -> bytes:
-    """Made-up ids cannot be read back: each becomes a made-up word."""
     try:
         body = msgspec.json.decode(raw, type=DetokenizeBody)
     except msgspec.MsgspecError as error:
         raise unreadable(error) from error
     check_model(body.model, facts)
-    return encode({"prompt": " ".join(f"word{number}" for number in body.tokens)})
+    return encode({"prompt": body.words})

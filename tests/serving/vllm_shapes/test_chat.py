@@ -8,27 +8,18 @@ import pytest
 
 from serving.dialect import Refused
 from serving.say import SURE, Say, Tok
-from tests.serving.vllm_shapes.dialect import (
-    anonymous,
-    ask,
-    events,
-    recorded,
-    said_stream,
-    said_whole,
-    script_of,
-)
+from tests.serving.speakers import CHAT, VLLM, anonymous, events, script_of
 
-CHAT = "/v1/chat/completions"
-ASK = {"model": "smol", "messages": [{"role": "user", "content": "hi"}]}
+ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
 ENDINGS = [("stop", 40), ("length", 12)]
 
 
 def whole(*says: Say, **wishes: object) -> Any:
-    return said_whole(CHAT, ASK | wishes, *says)
+    return VLLM.whole(CHAT, ASK | wishes, *says)
 
 
 def streamed(*says: Say, **wishes: object) -> str:
-    return said_stream(CHAT, ASK | wishes, *says)
+    return VLLM.stream(CHAT, ASK | wishes, *says)
 
 
 # As recorded
@@ -36,7 +27,7 @@ def streamed(*says: Say, **wishes: object) -> str:
 
 @pytest.mark.parametrize(("ending", "max_tokens"), ENDINGS)
 def test_a_stream_is_chunk_for_chunk_what_was_recorded(ending: str, max_tokens: int) -> None:
-    chunks = events(recorded(f"chat_stream_{ending}.sse"))
+    chunks = events(VLLM.recorded(f"chat_stream_{ending}.sse"))
     spoken = [chunk["choices"][0]["logprobs"]["content"][0] for chunk in chunks[1:-2]]
 
     said = streamed(
@@ -53,7 +44,7 @@ def test_a_stream_is_chunk_for_chunk_what_was_recorded(ending: str, max_tokens: 
 
 @pytest.mark.parametrize(("ending", "max_tokens"), ENDINGS)
 def test_a_whole_answer_is_what_was_recorded(ending: str, max_tokens: int) -> None:
-    answer = json.loads(recorded(f"chat_logprobs_{ending}.json"))
+    answer = json.loads(VLLM.recorded(f"chat_logprobs_{ending}.json"))
     script = script_of(answer["choices"][0]["logprobs"]["content"], ending)
 
     said = whole(script, logprobs=True, top_logprobs=5, max_tokens=max_tokens)
@@ -62,7 +53,7 @@ def test_a_whole_answer_is_what_was_recorded(ending: str, max_tokens: int) -> No
 
 
 def test_three_choices_have_the_recorded_shape() -> None:
-    answer = json.loads(recorded("chat_n3.json"))
+    answer = json.loads(VLLM.recorded("chat_n3.json"))
 
     said = whole(Say("4", "1"), n=3)
 
@@ -77,14 +68,17 @@ def test_three_choices_have_the_recorded_shape() -> None:
     [
         ({"model": "nope"}, 404, "error_unknown_model.json"),
         ({"logprobs": True, "top_logprobs": 21}, 400, "error_top_logprobs.json"),
+        ({"max_tokens": 99_999}, 400, "error_max_tokens.json"),
+        ({"messages": [{"content": "word " * 3000}]}, 400, "error_prompt_too_long.json"),
+        ({"stream_options": {"include_usage": True}}, 400, "error_stream_options.json"),
     ],
 )
 def test_a_refusal_is_the_recorded_one(wrong: dict[str, Any], status: int, recording: str) -> None:
     with pytest.raises(Refused) as refused:
-        ask(CHAT, ASK | wrong)
+        VLLM.ask(CHAT, ASK | wrong)
 
     assert refused.value.status == status
-    assert refused.value.body.decode() == recorded(recording)
+    assert refused.value.body.decode() == VLLM.recorded(recording)
 
 
 # What is asked decides what is said
@@ -140,3 +134,46 @@ def test_max_tokens_ends_the_answer_with_length() -> None:
     assert said["choices"][0]["message"]["content"] == "one two"
     assert said["choices"][0]["finish_reason"] == "length"
     assert said["usage"]["completion_tokens"] == 2
+
+
+def test_choices_may_say_different_things_and_end_at_different_times() -> None:
+    said = whole(Say("a", "b", "c"), Say("d", finish_reason="length"), n=3)
+    chunks = events(streamed(Say("a", "b", "c"), Say("d"), n=2))[:-1]
+
+    assert [c["message"]["content"] for c in said["choices"]] == ["abc", "d", "abc"]
+    assert [c["finish_reason"] for c in said["choices"]] == ["stop", "length", "stop"]
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert [(c["index"], c["delta"]["content"]) for c in choices if c["delta"]["content"]] == [
+        (0, "a"),
+        (1, "d"),
+        (0, "b"),
+        (0, "c"),
+    ]
+    assert [c["index"] for c in choices if c["finish_reason"]] == [1, 0]
+
+
+def test_content_in_parts_is_read() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    parts = [{"type": "text", "text": "What is this?"}, image]
+
+    answer = VLLM.ask(CHAT, {"messages": [{"role": "user", "content": parts}]})
+
+    assert answer.last_words.strip() == "What is this?"
+
+
+def test_the_fingerprint_comes_last_whatever_was_asked_for() -> None:
+    *_, finish, _ = events(streamed(Say("4")))
+    *_, unmarked, usage, _ = events(streamed(Say("4"), stream_options={"include_usage": True}))
+
+    assert "system_fingerprint" in finish
+    assert "system_fingerprint" not in unmarked
+    assert "system_fingerprint" in usage
+
+
+def test_an_answer_may_end_without_a_reason() -> None:
+    say = Say("4", finish_reason=None)
+
+    assert whole(say)["choices"][0]["finish_reason"] is None
+    *_, last, done = events(streamed(say))
+    assert last["choices"][0]["finish_reason"] is None
+    assert done == "[DONE]"
