@@ -23,6 +23,7 @@ from gateway.metrics import Metrics
 from gateway.openapi import DescribedApp
 from gateway.route import Route, RouteTable
 from gateway.routes import mount
+from gateway.schemas import Schemas
 from gateway.services import Services
 from gateway.shadow import Shadow
 from gateway.tap import Tap
@@ -67,6 +68,7 @@ async def open_services(
             metrics=metrics,
             health=Health(routes, upstreams, clock),
             background=background,
+            schemas=Schemas(on_unusable=metrics.schema_unusable),
             clock=clock,
             max_body_bytes=settings.server.max_body_bytes,
         )

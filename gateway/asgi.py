@@ -1,11 +1,12 @@
 """One HTTP exchange over raw ASGI: the body in, an answer or a stream out, the hang-up seen."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from gateway.errors import BadRequest, ClientLeft, TooLarge
+from gateway.errors import BadRequest, ClientLeft, NotJson, TooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -14,6 +15,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 _PATIENCE_S = 0.01
+_JSON_TYPE = re.compile(rb"application/(?:json|[^;]*\+json)\s*(?:;|$)", re.IGNORECASE)
 _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
@@ -22,7 +24,7 @@ class Http:
     """A request and the way to answer it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
-        self._scope = scope
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._receive = receive
         self._send = send
         self._max_body_bytes = max_body_bytes
@@ -30,11 +32,15 @@ class Http:
         self.finished = False
 
     def header(self, name: bytes) -> str | None:
-        """`name` in lower case."""
-        for each, value in self._scope["headers"]:
-            if each == name:
-                return str(value.decode("latin-1"))
-        return None
+        """`name` in lower case; the last one, where there are several."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def refuse_other_than_json(self) -> None:
+        """Raises NotJson. A page of another site can post text, but not JSON, unasked."""
+        kind = self._headers.get(b"content-type", b"application/json")
+        if kind != b"application/json" and not _JSON_TYPE.match(kind):
+            raise NotJson(kind.decode("latin-1"))
 
     async def body(self) -> bytes:
         """Raises TooLarge, or ClientLeft when the connection ends within the body."""

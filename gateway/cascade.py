@@ -6,8 +6,6 @@ never seen. The student is hung up on before the teacher is called.
 
 from dataclasses import dataclass
 
-import msgspec
-
 from gateway.call import Call
 from gateway.errors import UpstreamFailed, UpstreamRejected, UpstreamTimedOut
 from gateway.record import Record
@@ -16,6 +14,7 @@ from gateway.route import Role
 from gateway.stream import Heard, Stream
 from gateway.transcript import Transcript
 from gateway.upstream import EventStream
+from gateway.wire import UNREADABLE
 from router.gate import AnswerGate, Verdict
 from router.policy import Mode
 from router.trace import Reason
@@ -58,9 +57,8 @@ async def _cascade(record: Record) -> Answer:
         record.decide(Role.STUDENT, Reason.CONFIDENT)
         return draft.heard()
     draft.hang_up()
-    reason = Reason.NO_SIGNAL if record.confidence is None else Reason.LOW_CONFIDENCE
     try:
-        return await _serve(record, Role.TEACHER, reason)
+        return await _serve(record, Role.TEACHER, draft.why_not)
     except Trouble:
         if draft.complete:
             record.decide(Role.STUDENT, Reason.TEACHER_UNAVAILABLE)
@@ -118,6 +116,7 @@ class _Draft:
     held: list[Heard]
     events: EventStream | None
     complete: bool
+    why_not: Reason = Reason.LOW_CONFIDENCE
 
     def heard(self) -> Answer:
         record = self.record
@@ -134,8 +133,8 @@ class _Draft:
 
 
 async def _draft(record: Record) -> _Draft:
-    """Let the student write until the gate rules."""
-    gate = AnswerGate(record.route.rule(stream=record.asked.stream), record.asked.choices)
+    """Let the student write until the gate rules; what it wrote must then pass the checks."""
+    gate = AnswerGate(record.rule(), record.asked.choices)
     transcript = record.begin(Role.STUDENT)
     call = record.call(Role.STUDENT, observe=True)
     try:
@@ -144,7 +143,7 @@ async def _draft(record: Record) -> _Draft:
         else:
             whole = await transcript.upstream.ask(call)
             reply = transcript.hear(whole, stream=False)
-            _feed(gate, record, reply)
+            _feed(gate, transcript, reply)
             transcript.ended(complete=True)
             held = [(whole, reply)]
             draft = _Draft(record, transcript, gate.finish(), held, None, complete=True)
@@ -153,7 +152,20 @@ async def _draft(record: Record) -> _Draft:
         raise
     finally:
         record.tokens_seen, record.confidence = gate.tokens, gate.confidence
+    _check(draft)
     return draft
+
+
+def _check(draft: _Draft) -> None:
+    """A failed check overrules the gate's commit; otherwise a deferral is the gate's own."""
+    record = draft.record
+    if record.confidence is None:
+        draft.why_not = Reason.NO_SIGNAL
+    if draft.verdict is Verdict.COMMIT and (checks := record.route.checks):
+        ended = draft.complete
+        failed = draft.transcript.failed_check(checks, record.expected, ended=ended)
+        if failed is not None:
+            draft.verdict, draft.why_not = Verdict.ESCALATE, Reason.of_check(failed)
 
 
 async def _streamed_draft(
@@ -169,18 +181,16 @@ async def _streamed_draft(
                 return _Draft(record, transcript, gate.finish(), held, events, complete=True)
             reply = transcript.hear(payload, stream=True)
             held.append((payload, reply))
-            verdict = _feed(gate, record, reply)
+            verdict = _feed(gate, transcript, reply)
     return _Draft(record, transcript, verdict, held, events, complete=False)
 
 
-def _feed(gate: AnswerGate, record: Record, reply: Reply) -> Verdict:
-    name = record.route.student.name
-    for part in reply.parts:
-        if not 0 <= part.index < record.asked.choices:
-            raise UpstreamFailed(name, f"sent choice {part.index} of {record.asked.choices}")
-        try:
+def _feed(gate: AnswerGate, transcript: Transcript, reply: Reply) -> Verdict:
+    try:
+        for part in reply.parts:
             for token in part.tokens():
                 gate.feed(part.index, token.text(), token.logprob)
-        except msgspec.DecodeError as error:
-            raise UpstreamFailed(name, f"sent logprobs of an unknown shape: {error}") from error
+    except UNREADABLE as error:
+        name = transcript.upstream.name
+        raise UpstreamFailed(name, f"sent logprobs of an unknown shape: {error}") from error
     return gate.verdict

@@ -6,8 +6,10 @@ from typing import ClassVar
 import msgspec
 
 from gateway.errors import BadRequest
+from gateway.expectations import expected_of_chat
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
+from gateway.schemas import Schemas
 from gateway.wire import (
     BOOL,
     NULL,
@@ -23,6 +25,7 @@ from gateway.wire import (
     read_model,
     stream_usage,
 )
+from router.checks import Expected
 from router.trace import Usage
 
 
@@ -38,6 +41,9 @@ class ChatRequest(Asked, frozen=True, kw_only=True, gc=False):
         if not self.logprobs:
             payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
         return as_openai(payload, reply, self)
+
+    def expected(self, schemas: Schemas) -> Expected:
+        return expected_of_chat(self.fields, schemas)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
         fields["logprobs"] = TRUE
@@ -101,6 +107,8 @@ class Message(msgspec.Struct):
     role: str | None = None
     content: str | None = None
     refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
     tool_calls: msgspec.Raw = NULL
 
 
@@ -129,6 +137,12 @@ class ChatChoice(msgspec.Struct):
     @property
     def refusal(self) -> str | None:
         return self.said.refusal
+
+    @property
+    def reasoning(self) -> str | None:
+        """VLLM has one name for it, llama.cpp and others the older one."""
+        said = self.said
+        return said.reasoning or said.reasoning_content
 
     def tokens(self) -> list[ChatToken]:
         return read_tokens(self.logprobs)

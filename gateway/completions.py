@@ -9,6 +9,7 @@ from gateway.chat import ChatToken, TokenUsage, read_tokens
 from gateway.errors import BadRequest
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
+from gateway.schemas import Schemas
 from gateway.wire import (
     BOOL,
     INT,
@@ -24,6 +25,7 @@ from gateway.wire import (
     read_model,
     stream_usage,
 )
+from router.checks import Expected
 from router.trace import Usage
 
 _MOST_CHOICES = 2048
@@ -51,6 +53,9 @@ class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
         if not self.logprobs:
             payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
         return as_openai(payload, reply, self)
+
+    def expected(self, schemas: Schemas) -> Expected:
+        return Expected(max_tokens=known(self.fields, "max_tokens", INT))
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
         fields["logprobs"] = ONE
@@ -127,6 +132,10 @@ class CompletionChoice(msgspec.Struct):
 
     @property
     def refusal(self) -> str | None:
+        return None
+
+    @property
+    def reasoning(self) -> str | None:
         return None
 
     def tokens(self) -> list[ChatToken]:

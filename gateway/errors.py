@@ -6,6 +6,7 @@ GatewayError
 ├── UnknownModel           404
 ├── NoSuchPath        404, 405  no such URL, or not with this method
 ├── TooLarge               413
+├── NotJson                415  a body of another kind
 ├── Overloaded             429  try later; carries retry_after_s
 ├── UpstreamRejected       4xx  the engine refused the request itself: its words, our shape
 └── UpstreamFailed         502  an engine failed before the first byte
@@ -63,6 +64,13 @@ class TooLarge(GatewayError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"the request body is over {limit_bytes} bytes (server.max_body_bytes)")
+
+
+class NotJson(GatewayError):
+    status, type, code = 415, "invalid_request_error", "unsupported_media_type"
+
+    def __init__(self, content_type: str) -> None:
+        super().__init__(f"content-type {content_type!r} is not served; send application/json")
 
 
 class Overloaded(GatewayError):

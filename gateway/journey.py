@@ -19,7 +19,7 @@ from gateway.respond import respond
 from gateway.route import Route
 from gateway.services import Services
 from gateway.wire import Asked
-from router.policy import Plan, plan
+from router.policy import Mode, Plan, plan
 from router.trace import Outcome, new_trace_id
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
     """`parse` reads the endpoint's own request; all else is the same for every endpoint."""
     try:
         caller = on.callers.identify(http.header(b"authorization"))
+        http.refuse_other_than_json()
         asked = parse(await http.body())
         route, pin = on.routes.find_for(asked)
         planned = plan(route.mode, pin, generates=asked.generates, judgeable=asked.judgeable)
@@ -63,6 +64,8 @@ async def _serve(
         started_unix_s=now_s,
         started_s=on.clock.monotonic_s(),
     )
+    if route.checks and plan.mode is Mode.CASCADE:
+        record.expected = asked.expected(on.schemas)
     outcome, trouble = Outcome.FAILED, None
     try:
         async with http.cancelled_by_hang_up():

@@ -29,7 +29,9 @@ class Judging:
         """One judgement for each of the route's comparators."""
         route = record.route
         for comparator in route.comparators:
-            found = compare(comparator, student.said or "", teacher.said or "", label=route.label)
+            found = compare(
+                comparator, student.compared or "", teacher.compared or "", label=route.label
+            )
             self.metrics.compared(route.name, comparator, found.agreement)
             self.traces.put(
                 Judgement(

@@ -101,6 +101,12 @@ _COST = Family(
     "What the calls cost at the configured prices.",
     ("route",),
 )
+_UNUSABLE_SCHEMAS = Family(
+    "tutelage_unusable_schemas_total",
+    Kind.COUNTER,
+    "JSON schemas of clients that no answer could be checked against.",
+    (),
+)
 _TRACES = Family(
     "tutelage_traces_total",
     Kind.COUNTER,
@@ -124,7 +130,7 @@ _UPSTREAM_STATE = Family(
 FAMILIES = (
     *(_REQUESTS, _REQUEST_SECONDS, _FIRST_TOKEN_SECONDS, _INTER_TOKEN_SECONDS, _OVERHEAD_SECONDS),
     *(_CONFIDENCE, _FALLBACKS, _SHADOW, _JUDGED, _DIVERGENCE, _TOKENS, _COST, _TRACES),
-    *(_IN_FLIGHT, _UPSTREAM_STATE),
+    *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS),
 )
 _KINDS = {family.name: family.kind for family in FAMILIES}
 
@@ -244,6 +250,10 @@ class Metrics:
     def compared(self, route: str, comparator: Comparator, agreement: float) -> None:
         self._count(_JUDGED, route, comparator)
         self._count(_DIVERGENCE, route, comparator, more=1.0 - agreement)
+
+    def schema_unusable(self) -> None:
+        """A client's JSON schema that the checks cannot hold an answer to."""
+        self._count(_UNUSABLE_SCHEMAS)
 
     def traced(self, outcome: str, count: int) -> None:
         with self._tracing:

@@ -11,7 +11,9 @@ from gateway.origin import Origin
 from gateway.route import Role, Route
 from gateway.transcript import Transcript
 from gateway.wire import Asked
+from router.checks import ANYTHING, Expected, needs_whole
 from router.cost import cost_usd, saved_usd
+from router.gate import GateRule
 from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
 
@@ -34,6 +36,7 @@ class Record:
     started_unix_s: float
     started_s: float
     until_s: float | None = None
+    expected: Expected = ANYTHING
     student: Transcript | None = None
     teacher: Transcript | None = None
     served_by: Role | None = None
@@ -57,6 +60,12 @@ class Record:
         else:
             self.teacher = transcript
         return transcript
+
+    def rule(self) -> GateRule:
+        """The gate's: a stream is held to its end where a check must read the whole answer."""
+        stream, checks = self.asked.stream, self.route.checks
+        whole = bool(checks) and stream and needs_whole(checks, self.expected)
+        return self.route.rule(stream=stream and not whole)
 
     def call(self, role: Role, *, observe: bool) -> Call:
         """What `role` is asked; observe: with the logprobs that the gate reads."""
@@ -100,7 +109,7 @@ class Record:
         student, teacher = self.student, self.teacher
         if student is None or teacher is None or not (student.complete and teacher.complete):
             return None
-        return (student, teacher) if student.said and teacher.said else None
+        return (student, teacher) if student.compared and teacher.compared else None
 
     @property
     def fell_back(self) -> bool:

@@ -31,6 +31,10 @@ class Part(Protocol):
     @property
     def refusal(self) -> str | None: ...
     @property
+    def reasoning(self) -> str | None:
+        """Thoughts before the answer, where the engine tells them apart."""
+
+    @property
     def finish_reason(self) -> str | None:
         """Why the choice has ended; None while it goes on."""
 

@@ -12,7 +12,9 @@ import msgspec
 from gateway.call import Ending
 from gateway.chat import ChatToken
 from gateway.errors import BadRequest, GatewayError
+from gateway.expectations import expected_of_response
 from gateway.origin import Origin, unmark
+from gateway.schemas import Schemas
 from gateway.wire import (
     BOOL,
     LIST,
@@ -26,6 +28,7 @@ from gateway.wire import (
     read_fields,
     read_model,
 )
+from router.checks import Expected
 from router.trace import Usage
 
 _LOGPROBS_WISH = "message.output_text.logprobs"
@@ -85,6 +88,9 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
         fields = read_fields(body)
         fields["previous_response_id"] = as_json(self.previous)
         return msgspec.json.encode(fields)
+
+    def expected(self, schemas: Schemas) -> Expected:
+        return expected_of_response(self.fields, schemas)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
         wished = known(fields, "include", LIST) or []
@@ -186,6 +192,7 @@ class ResponsesPart(msgspec.Struct):
     words: str | None = None
     calls: msgspec.Raw = NULL
     refusal: str | None = None
+    reasoning: str | None = None
     finish_reason: str | None = None
     logged: list[msgspec.Raw] = []
     index: int = 0
@@ -224,17 +231,20 @@ class ResponsesReply(msgspec.Struct):
         match self.type:
             case "response.output_text.delta":
                 logged = [self.logprobs] if is_there(self.logprobs) else []
-                return [ResponsesPart(words=self.delta, logged=logged)]
+                part = ResponsesPart(words=self.delta, logged=logged)
+            case "response.reasoning_text.delta" | "response.reasoning_summary_text.delta":
+                part = ResponsesPart(reasoning=self.delta)
             case "response.refusal.delta":
-                return [ResponsesPart(refusal=self.delta)]
+                part = ResponsesPart(refusal=self.delta)
             case "response.output_item.done" if self.item and self.item.type == "function_call":
-                return [ResponsesPart(calls=as_json([self.item.call()]))]
+                part = ResponsesPart(calls=as_json([self.item.call()]))
             case "response.completed" | "response.incomplete" if self.response:
-                return [ResponsesPart(finish_reason=self.response.finish_reason)]
+                part = ResponsesPart(finish_reason=self.response.finish_reason)
             case "whole" if self.response:
-                return [_spoken(self.response)]
+                part = _spoken(self.response)
             case _:
                 return ()
+        return (part,)
 
     def all_logprobs(self) -> list[msgspec.Raw]:
         """Wherever an event holds them: at its delta, its part, its item, its whole response."""

@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.health import Health
 from gateway.metrics import Metrics
 from gateway.route import RouteTable
+from gateway.schemas import Schemas
 from gateway.tap import Tap
 
 
@@ -21,5 +22,6 @@ class Services:
     metrics: Metrics
     health: Health
     background: Background
+    schemas: Schemas
     clock: Clock
     max_body_bytes: int

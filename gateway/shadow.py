@@ -50,7 +50,7 @@ class Shadow:
         route = record.route
         served = record.served()
         try:
-            if served is None or record.served_by is None or served.said is None:
+            if served is None or record.served_by is None or served.compared is None:
                 self._metrics.shadowed(route.name, "failed")
                 return
             asked, upstream = record.asked, route.upstream(record.served_by.other)

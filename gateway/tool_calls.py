@@ -1,6 +1,7 @@
 """Tool calls put together from the pieces that a stream brings; whole ones as they are."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -21,14 +22,14 @@ class ToolCall(msgspec.Struct):
 class _Piece(msgspec.Struct):
     index: int | None = None
     id: str | None = None
-    type: str | None = None
+    type: Literal["function"] | None = None
     function: Function | None = None
 
 
 def assembled(pieces: Sequence[msgspec.Raw]) -> list[ToolCall]:
     """The calls in the order in which they began. A piece continues the call of its index.
 
-    Raises msgspec.DecodeError for what is no list of calls.
+    Raises msgspec.DecodeError for what is no list of function calls.
     """
     calls: list[ToolCall] = []
     at_index: dict[int, ToolCall] = {}

@@ -45,6 +45,10 @@ class Reason(StrEnum):
     CHECK_EMPTY = "check_failed:empty"
     TEACHER_UNAVAILABLE = "teacher_unavailable"  # the student's answer, for want of a teacher
 
+    @classmethod
+    def of_check(cls, check: str) -> "Reason":
+        return cls(f"check_failed:{check}")
+
 
 class Outcome(StrEnum):
     """How the exchange ended for the client."""
