@@ -157,13 +157,12 @@ async def _draft(record: Record) -> _Draft:
 
 
 def _check(draft: _Draft) -> None:
-    """A failed check overrules the gate's commit; otherwise a deferral is the gate's own."""
-    record = draft.record
+    """A failed check overrules the gate's commit, and explains more than its doubt does."""
+    record, checks = draft.record, draft.record.route.checks
     if record.confidence is None:
         draft.why_not = Reason.NO_SIGNAL
-    if draft.verdict is Verdict.COMMIT and (checks := record.route.checks):
-        ended = draft.complete
-        failed = draft.transcript.failed_check(checks, record.expected, ended=ended)
+    if checks and (draft.complete or draft.verdict is Verdict.COMMIT):
+        failed = draft.transcript.failed_check(checks, record.expected, ended=draft.complete)
         if failed is not None:
             draft.verdict, draft.why_not = Verdict.ESCALATE, Reason.of_check(failed)
 

@@ -33,6 +33,8 @@ from router.trace import Usage
 
 _LOGPROBS_WISH = "message.output_text.logprobs"
 _NO_LOGPROBS = b"[]"
+_COMPLETED = b'"type":"response.completed"'
+_INCOMPLETE = b'"type":"response.incomplete"'
 
 
 class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
@@ -59,6 +61,8 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
         if not self.logprobs:
             for logprobs in reply.all_logprobs():
                 payload = payload.replace(bytes(logprobs), _NO_LOGPROBS, 1)
+        if reply.type == "response.completed" and reply.is_incomplete:
+            payload = payload.replace(_COMPLETED, _INCOMPLETE, 1)  # vLLM knows but one ending
         if reply.response is not None and (own := reply.response.id):
             payload = _swap(payload, own, origin.mark(own))
             if self.previous and self.goes_on_at:
@@ -217,6 +221,10 @@ class ResponsesReply(msgspec.Struct):
     def spent(self) -> Usage | None:
         at_end = self.response is not None and self.response.usage is not None
         return self.response.usage.spent() if at_end else None  # type: ignore[union-attr]
+
+    @property
+    def is_incomplete(self) -> bool:
+        return self.response is not None and self.response.status == "incomplete"
 
     @property
     def trouble(self) -> msgspec.Raw:
