@@ -4,12 +4,12 @@
     python -m tests.gateway.hot_path_cost --by-function
     python -m tests.gateway.hot_path_cost --record   after a change that was meant
 
-The counts are kept by Python version. The gateway runs as it does in production (`gateway.server.serve`: uvicorn, keys, metrics, traces in
-SQLite, the client to the engine) on the event loop of this process, between an engine and a client
-that are nothing but canned bytes on sockets. Everything happens in lock-step on one thread, so the
-calls that `sys.setprofile` sees are the same in every run: of Python functions of ours, of Python
-functions of the libraries, and of C functions by ours. Each is the median over many requests
-or chunks, so a timer that fires now and then does not count.
+The counts are kept by Python version. The gateway runs as in production (`gateway.server.serve`:
+uvicorn, keys, metrics, traces in SQLite, the client to the engine) on the event loop of this
+process, between an engine and a client that are nothing but canned bytes on sockets. All happens in
+lock-step on one thread, so the calls that `sys.setprofile` sees are the same in every run: of
+Python functions of ours, of Python functions of the libraries, and of C functions by ours. Each is
+the median over many requests or chunks, so a timer that fires now and then does not count.
 """
 
 import argparse

@@ -1,7 +1,6 @@
-"""An engine and a client that are canned bytes on sockets: every answer, event by event, is as told.
+"""An engine and a client that are canned bytes on sockets, and act when they are told to.
 
-They cost as good as nothing and never act by themselves, so what happens between them is the same
-in every run.
+They cost as good as nothing, and what happens between them is the same in every run.
 """
 
 import asyncio
