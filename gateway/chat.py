@@ -6,10 +6,8 @@ from typing import ClassVar
 import msgspec
 
 from gateway.errors import BadRequest
-from gateway.expectations import expected_of_chat
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
-from gateway.schemas import Schemas
 from gateway.wire import (
     BOOL,
     NULL,
@@ -25,7 +23,6 @@ from gateway.wire import (
     read_model,
     stream_usage,
 )
-from router.checks import Expected
 from router.trace import Usage
 
 
@@ -41,9 +38,6 @@ class ChatRequest(Asked, frozen=True, kw_only=True, gc=False):
         if not self.logprobs:
             payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
         return as_openai(payload, reply, self)
-
-    def expected(self, schemas: Schemas) -> Expected:
-        return expected_of_chat(self.fields, schemas)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
         fields["logprobs"] = TRUE

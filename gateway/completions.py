@@ -9,7 +9,6 @@ from gateway.chat import ChatToken, TokenUsage, read_tokens
 from gateway.errors import BadRequest
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
-from gateway.schemas import Schemas
 from gateway.wire import (
     BOOL,
     INT,
@@ -25,7 +24,6 @@ from gateway.wire import (
     read_model,
     stream_usage,
 )
-from router.checks import Expected
 from router.trace import Usage
 
 _MOST_CHOICES = 2048
@@ -53,9 +51,6 @@ class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
         if not self.logprobs:
             payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
         return as_openai(payload, reply, self)
-
-    def expected(self, schemas: Schemas) -> Expected:
-        return Expected(max_tokens=known(self.fields, "max_tokens", INT))
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
         fields["logprobs"] = ONE

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from gateway.asgi import Http
 from gateway.cascade import answer
 from gateway.errors import ClientLeft, GatewayError, openai_body
+from gateway.expected import read_expected
 from gateway.record import Record
 from gateway.respond import respond
 from gateway.route import Route
@@ -65,7 +66,7 @@ async def _serve(
         started_s=on.clock.monotonic_s(),
     )
     if route.checks and plan.mode is Mode.CASCADE:
-        record.expected = asked.expected(on.schemas)
+        record.expected = read_expected(asked.fields, on.schemas)
     outcome, trouble = Outcome.FAILED, None
     try:
         async with http.cancelled_by_hang_up():

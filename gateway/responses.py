@@ -12,9 +12,7 @@ import msgspec
 from gateway.call import Ending
 from gateway.chat import ChatToken
 from gateway.errors import BadRequest, GatewayError
-from gateway.expectations import expected_of_response
 from gateway.origin import Origin, unmark
-from gateway.schemas import Schemas
 from gateway.wire import (
     BOOL,
     LIST,
@@ -28,7 +26,6 @@ from gateway.wire import (
     read_fields,
     read_model,
 )
-from router.checks import Expected
 from router.trace import Usage
 
 _LOGPROBS_WISH = "message.output_text.logprobs"
@@ -92,9 +89,6 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
         fields = read_fields(body)
         fields["previous_response_id"] = as_json(self.previous)
         return msgspec.json.encode(fields)
-
-    def expected(self, schemas: Schemas) -> Expected:
-        return expected_of_response(self.fields, schemas)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
         wished = known(fields, "include", LIST) or []

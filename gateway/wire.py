@@ -15,9 +15,7 @@ from gateway.call import Ending
 from gateway.errors import BadRequest, GatewayError, openai_body
 from gateway.origin import Origin
 from gateway.reply import Reply
-from gateway.schemas import Schemas
 from gateway.sse import DONE, encode
-from router.checks import ANYTHING, Expected
 
 Fields = Mapping[str, msgspec.Raw]
 T = TypeVar("T")
@@ -101,10 +99,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @abstractmethod
     def shown(self, payload: bytes, reply: Reply, origin: Origin) -> bytes | None:
         """The payload as the client's own request would have brought it; None: drop the event."""
-
-    def expected(self, schemas: Schemas) -> Expected:  # noqa: ARG002 - for those with schemas
-        """What the request allows its answer to be, for the checks."""
-        return ANYTHING
 
     def framed(self, payload: bytes) -> bytes:
         """One event of a stream to the client."""
