@@ -2,7 +2,7 @@
 
 A request, in the order in which the modules see it:
 
- 1. server       listens; drains on SIGTERM
+ 1. server       one process, or several (workers) on one port (listening); drains on SIGTERM
  2. routes       the URL table; endpoints are the raw ASGI callables behind it
  3. asgi         one HTTP exchange: the body in, an answer or a stream out, the hang-up seen
  4. journey      the story of one request, told downward: read this first

@@ -16,32 +16,37 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
     _add_config(parser)
     parser.add_argument("--host", help="instead of server.host")
     parser.add_argument("--port", type=int, help="instead of server.port; 0 picks a free one")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes, instead of server.workers"
+    )
     parser.add_argument("--check", action="store_true", help="validate the config and exit")
 
     def run(arguments: argparse.Namespace) -> int:
         from gateway import config
+        from gateway.listening import listen_together
         from gateway.location import default_keys, default_store, store_path
-        from gateway.server import CANNOT_START, listen
+        from gateway.server import CANNOT_START
         from gateway.server import run as serve
 
         try:
             settings = config.load(arguments.config)
-            settings = config.override(settings, host=arguments.host, port=arguments.port)
+            settings = config.override(
+                settings, host=arguments.host, port=arguments.port, workers=arguments.workers
+            )
             config.secrets(settings)
             if arguments.check:
                 routes = ", ".join(settings.routes)
                 print(f"{arguments.config}: good: routes {routes}")
                 return 0
-            listener = listen(settings.server)
-            host, port = listener.getsockname()[:2]
+            listeners = listen_together(settings.server, settings.server.workers)
+            host, port = listeners[0].getsockname()[:2]
             print(f"tutelage gateway on http://{host}:{port}/v1", flush=True)
             store = settings.traces.store or default_store(os.environ)
             keys = store_path(settings.server.keys or default_keys(os.environ))
-            serve(settings, listener, store=store, keys=keys)
+            return serve(settings, listeners, store=store, keys=keys)
         except CANNOT_START as error:
             print(error, file=sys.stderr)
             return 2
-        return 0
 
     return run
 

@@ -53,6 +53,7 @@ class Server(_Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
     max_in_flight: Annotated[int, Field(ge=1)] = 1024
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     drain_s: PositiveSeconds = 30.0
@@ -199,11 +200,16 @@ def load(path: Path) -> Settings:
         raise ConfigError("\n".join(_explain(path, error))) from error
 
 
-def override(settings: Settings, *, host: str | None, port: int | None) -> Settings:
+def override(
+    settings: Settings,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    workers: int | None = None,
+) -> Settings:
     """What the command line says instead of the file; checked as the file is."""
-    wished = {
-        key: value for key, value in {"host": host, "port": port}.items() if value is not None
-    }
+    said = {"host": host, "port": port, "workers": workers}
+    wished = {key: value for key, value in said.items() if value is not None}
     try:
         server = Server.model_validate({**settings.server.model_dump(), **wished})
     except ValidationError as error:

@@ -147,6 +147,13 @@ class Stage(StrEnum):
     RESPOND = "respond"
 
 
+def zero_gauges(ledger: Ledger) -> None:
+    """What a process that is gone had now, it has no more; what it counted stays."""
+    for series, _ in ledger.read():
+        if _KINDS[series.family] is Kind.GAUGE:
+            ledger.values[ledger.open(series.family, series.labels)] = 0.0
+
+
 class Metrics:
     """Call sites name events; label values are made here.
 
@@ -158,9 +165,7 @@ class Metrics:
         self._ledger = ledger if ledger is not None else Ledger()
         self._ledgers = (self._ledger, *siblings)
         self._values = self._ledger.values
-        for series, _ in self._ledger.read():  # of the process whose place this one takes
-            if _KINDS[series.family] is Kind.GAUGE:
-                self._values[self._ledger.open(series.family, series.labels)] = 0.0
+        zero_gauges(self._ledger)  # of the process whose place this one takes
         self._ended: dict[tuple[str, Role | None, str, int], _Ended] = {}
         self._tokens: dict[tuple[str, str], tuple[int, int]] = {}
         self._gauges: list[tuple[int, Callable[[], float]]] = []

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import config
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, Callers
+from gateway.listening import listen
 from gateway.metrics import Metrics
-from gateway.server import listen
 from gateway.services import Services
 from router.trace import Exchange, Judgement, ModelAnswer
 from serving.scripted_engine import ScriptedEngine
