@@ -36,7 +36,7 @@ def test_an_engine_test_without_models_is_skipped_at_home_and_fails_in_ci(
     ci: str, outcome: str
 ) -> None:
     """In a run of its own, in the empty home of this test."""
-    one = "tests/contracts/test_engine.py::test_an_unknown_model[llamacpp]"
+    one = "tests/contracts/test_chat.py::test_an_unknown_model[llamacpp]"
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", one],
         cwd=ROOT,

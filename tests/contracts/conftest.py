@@ -1,8 +1,11 @@
-"""The engines that must keep the contract, and the one table of what each does differently."""
+"""The engines that must keep the contract: the fake in both flavours, llama.cpp, and a vLLM.
+
+llama.cpp is started here, once. A vLLM is asked where TUTELAGE_TEST_VLLM_URL says that one runs (a
+base URL, up to /v1); without it there are no tests of that name.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
@@ -12,49 +15,10 @@ from serving.command import usable_cores
 from serving.engine import Engine
 from serving.home import Home
 from serving.models import BASE
-from serving.scripted_engine import ScriptedEngine
+from serving.scripted_engine import Flavour, ScriptedEngine
 from serving.scripts import Say
 from serving.spec import EngineSpec
-
-
-@dataclass(frozen=True)
-class Differences:
-    """Where engines that speak the same API are known not to agree."""
-
-    refuses_unknown_models: bool
-    refuses_more_than_20_top_logprobs: bool
-    top_logprobs_by_default: int
-    """How many alternatives come with `logprobs` alone."""
-    opening_content: str | None
-    """The content of the role chunk."""
-    end_token_has_a_logprob: bool
-    """The token that ends the turn stands in the logprobs, without text in the answer."""
-    usage_counts_every_choice: bool
-    """With n > 1; the other way counts the tokens of one choice."""
-    follows_json_schema: bool
-    """A scripted engine says what it is told, whatever the schema."""
-
-
-DIFFERENCES = {
-    "scripted": Differences(
-        refuses_unknown_models=True,
-        refuses_more_than_20_top_logprobs=True,
-        top_logprobs_by_default=0,
-        opening_content="",
-        end_token_has_a_logprob=True,
-        usage_counts_every_choice=True,
-        follows_json_schema=False,
-    ),
-    "llamacpp": Differences(
-        refuses_unknown_models=False,
-        refuses_more_than_20_top_logprobs=False,
-        top_logprobs_by_default=20,
-        opening_content=None,
-        end_token_has_a_logprob=False,
-        usage_counts_every_choice=False,
-        follows_json_schema=True,
-    ),
-}
+from tests.contracts.differences import DIFFERENCES, Differences
 
 LONG_ANSWER_TOKENS = 400
 PAUSE_AFTER_TOKENS = 3
@@ -63,8 +27,11 @@ PAUSE_AFTER_TOKENS = 3
 class Served(Protocol):
     """One running engine, and how to look inside it."""
 
-    model: str
-    differs: Differences
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def differs(self) -> Differences: ...
 
     @property
     def base_url(self) -> str: ...
@@ -78,10 +45,10 @@ class Served(Protocol):
 
 class Scripted:
     model = "scripted"
-    differs = DIFFERENCES["scripted"]
 
-    def __init__(self, engine: ScriptedEngine) -> None:
+    def __init__(self, engine: ScriptedEngine, differs: Differences) -> None:
         self._engine = engine
+        self.differs = differs
         engine.script(Say(*(f" word{n}" for n in range(40)), logprob=-0.2))
 
     @property
@@ -143,11 +110,49 @@ def llamacpp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         engine.stop()
 
 
-@pytest.fixture(params=["scripted", pytest.param("llamacpp", marks=pytest.mark.engine)])
+class Vllm:
+    """One that somebody started."""
+
+    differs = DIFFERENCES["vllm"]
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url.rstrip("/")
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
+            models = client.get(f"{self.base_url}/models").json()
+        self.model = str(models["data"][0]["id"])
+
+    def prepare_long_answer(self) -> None:
+        """A real engine is slow enough by itself."""
+
+    async def decoded_tokens_at_rest(self) -> int:
+        url = self.base_url.removesuffix("/v1") + "/metrics"
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
+            while True:
+                lines = (await client.get(url)).text.splitlines()
+                values = [line.split() for line in lines if line.startswith("vllm:")]
+                named = {name.partition("{")[0]: float(value) for name, value in values}
+                if named["vllm:num_requests_running"] == 0:
+                    return int(named["vllm:generation_tokens_total"])
+
+
+VLLM_URL = os.environ.get("TUTELAGE_TEST_VLLM_URL")
+PATIENCE_S = 60.0 if VLLM_URL is None else 600.0
+FLAVOURS: dict[str, Flavour] = {"scripted": "vllm", "scripted-llamacpp": "llamacpp"}
+ENGINES = [
+    *FLAVOURS,
+    pytest.param("llamacpp", marks=pytest.mark.engine),
+    *(["vllm"] if VLLM_URL else []),
+]
+
+
+@pytest.fixture(params=ENGINES)
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
-    if request.param == "scripted":
-        async with ScriptedEngine(model=Scripted.model) as engine:
-            yield Scripted(engine)
+    name: str = request.param
+    if name in FLAVOURS:
+        async with ScriptedEngine(model=Scripted.model, flavour=FLAVOURS[name]) as engine:
+            yield Scripted(engine, DIFFERENCES[name])
+    elif name == "vllm":
+        yield Vllm(str(VLLM_URL))
     else:
         yield LlamaCpp(request.getfixturevalue("llamacpp_url"))
 
@@ -157,6 +162,6 @@ async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
     """Without keep-alive: llama.cpp sometimes closes a connection after a stream unannounced."""
     fresh = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(
-        base_url=served.base_url, timeout=60, trust_env=False, limits=fresh
+        base_url=served.base_url, timeout=PATIENCE_S, trust_env=False, limits=fresh
     ) as client:
         yield client

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.conftest import DIFFERENCES, Differences
+from tests.contracts.differences import LLAMACPP, VLLM, Differences
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 RECORDED = [
-    pytest.param("vllm-0.32", DIFFERENCES["scripted"], id="vllm"),
-    pytest.param("llamacpp", DIFFERENCES["llamacpp"], id="llamacpp"),
+    pytest.param("vllm-0.32", VLLM, id="vllm"),
+    pytest.param("llamacpp", LLAMACPP, id="llamacpp"),
 ]
 
 
