@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    return f"make bench ARGS={shlex.quote(shlex.join(arguments))}" if arguments else "make bench"
+    return f'make bench ARGS="{shlex.join(arguments)}"' if arguments else "make bench"
 
 
 def _hold(ready: Rig, way: Way) -> int:

@@ -12,7 +12,7 @@ CONFIG = """
 [server]
 port = {port}
 auth = "keys"
-keys = "sqlite:///{scratch}/keys.db"
+keys = "sqlite://{scratch}/keys.db"
 max_in_flight = 4096
 
 [upstreams.student]
@@ -50,7 +50,7 @@ gate = {{ threshold = 0.5, window_tokens = 24 }}
 shadow = {{ rate = 0.1, max_in_flight = 64 }}
 
 [traces]
-store = "sqlite:///{scratch}/traces.db"
+store = "sqlite://{scratch}/traces.db"
 """
 """The mock's tokens have a probability of 0.97 in the mean: 0.5 commits them, 1.0 never does."""
 

@@ -150,7 +150,7 @@ def _failures(found: Found) -> str:
 
 
 def _name(found: Found) -> str:
-    return f"{found.title} {found.version}".strip() + (" (not found)" if found.trouble else "")
+    return f"{found.title} {found.version}".strip() + (" (did not run)" if found.trouble else "")
 
 
 def _shown(value: float | None) -> str:

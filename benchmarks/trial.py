@@ -36,9 +36,12 @@ def trial(rig: Rig, way: Way, scenarios: Sequence[Scenario], *, soak: bool) -> F
                 peak_mb=max(found.peak_mb, standing.usage().peak_mb),
                 traces=_trace_outcomes(standing),
             )
-    except (NotHere, ServingError) as trouble:
-        tell(f"  {trouble}")
-        return msgspec.structs.replace(found, trouble=str(trouble).partition("\n")[0])
+    except NotHere as reason:
+        tell(f"  {reason}")
+        return msgspec.structs.replace(found, trouble=f"not found: {reason}")
+    except ServingError as failure:
+        tell(f"  {failure}")
+        return msgspec.structs.replace(found, trouble="failed; its log says why")
     return found
 
 

@@ -61,7 +61,7 @@ RUN = Run(
         ),
         found("nginx", 300, per_s=39_000, cpu_s=0.04),
         found("litellm", 13_000, per_s=90, cpu_s=20.0, failed=968),
-        Found("vllm-router", WAYS["vllm-router"].title, trouble="pip ended with 1"),
+        Found("vllm-router", WAYS["vllm-router"].title, trouble="not found: pip ended with 1"),
     ],
 )
 
@@ -101,8 +101,8 @@ def test_the_tables_say_who_failed_who_was_at_the_rigs_limit_and_who_is_not_here
     assert "20,000" in row(text, "pass", 0)
     assert "≥ 39,000" in row(text, "nginx", 0)
     assert row(text, "litellm", 1)[-1].startswith("968 failed, 65.00 of the time")
-    assert row(text, "vllm-router", 0)[0].endswith("(not found)")
-    assert row(text, "vllm-router", 0)[-1] == "pip ended with 1"
+    assert row(text, "vllm-router", 0)[0].endswith("(did not run)")
+    assert row(text, "vllm-router", 0)[-1] == "not found: pip ended with 1"
 
 
 def test_memory_is_told_at_both_ends_and_with_the_share_of_traces_that_were_stored() -> None:

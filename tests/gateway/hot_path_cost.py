@@ -131,7 +131,7 @@ async def count(folder: Path, show: Callable[[str, Calls], None]) -> Costs:
     key = Keyring(keys).create("counter", SystemClock().unix_s())
     settings = config.load(file)
     listener = listen(settings.server)
-    store = f"sqlite:///{folder / 'traces.db'}"
+    store = f"sqlite://{folder / 'traces.db'}"
     async with asyncio.TaskGroup() as group:
         group.create_task(serve(settings, listener, store=store, keys=keys))
         await quiet()
