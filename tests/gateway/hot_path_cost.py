@@ -33,7 +33,9 @@ import router
 from gateway import config
 from gateway.clock import SystemClock
 from gateway.keys import Keyring
-from gateway.server import listen, serve
+from gateway.listening import listen_together
+from gateway.metrics import Metrics
+from gateway.server import _Stop, serve
 from tests.gateway.lockstep import Client, Engine, EngineConnection, chunk, request
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -130,11 +132,20 @@ async def count(folder: Path, show: Callable[[str, Calls], None]) -> Costs:
     keys = folder / "keys.db"
     key = Keyring(keys).create("counter", SystemClock().unix_s())
     settings = config.load(file)
-    listener = listen(settings.server)
-    store = f"sqlite://{folder / 'traces.db'}"
+    (listener,) = listen_together(settings.server, 1)
+    ready, stop = asyncio.Event(), _Stop()
+    gateway_runs = serve(
+        settings,
+        listener,
+        store=f"sqlite://{folder / 'traces.db'}",
+        keys=keys,
+        metrics=Metrics(),
+        ready=ready.set,
+        stop=stop,
+    )
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve(settings, listener, store=store, keys=keys))
-        await quiet()
+        group.create_task(gateway_runs)
+        await ready.wait()
         await loop.create_connection(lambda: client, *listener.getsockname())
         costs = {}
         for route in ("pass", "cascade"):
@@ -145,7 +156,7 @@ async def count(folder: Path, show: Callable[[str, Calls], None]) -> Costs:
         for name, route in STREAMS.items():
             asked = request(route, key, stream=True)
             costs[name] = await _chunk(client, asked, engine, calls, partial(show, name))
-        os.kill(os.getpid(), signal.SIGTERM)
+        stop(signal.SIGTERM, None)
     listening.close()
     return costs
 
@@ -200,7 +211,6 @@ async def quiet() -> None:
 
 def counted(show: Callable[[str, Calls], None] = lambda _name, _calls: None) -> Costs:
     """In this process, which it must have for itself."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises it again when it has drained
     with (
         tempfile.TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
