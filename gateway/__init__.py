@@ -10,9 +10,10 @@ A request, in the order in which the modules see it:
  6. wire         OpenAI bytes to typed values, and the splicing of what goes on to an engine
  7. admission    a slot, held until the last byte left or the client hung up
  8. cascade      student, gate, teacher: who answers
- 9. upstream     one backend: replicas, timeouts (watchdog), retries, hang-up;
-                 call says what is asked of it, transport carries its bytes, sse reads its
-                 events, transcript remembers its words
+ 9. upstream     one backend: call says what is asked of it, slots how many at a time,
+                 replicas which one (breaker: whether it is well), retry how often, alarms and
+                 watchdog for how long; transport carries its bytes, refusal reads its errors,
+                 event_stream its events (sse), transcript remembers its words
 10. respond      the answer to the client's bytes; a broken stream ends loudly
 11. record       what became of it all, closed once
 12. tap          off the path: traces, metrics, shadow, judging

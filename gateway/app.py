@@ -1,5 +1,8 @@
 """The composition root: the only place where concrete things are made."""
 
+import asyncio
+import random
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -13,7 +16,9 @@ from starlette.exceptions import HTTPException
 
 from gateway import config
 from gateway.admission import Admission
+from gateway.alarms import Alarms
 from gateway.background import Background
+from gateway.breaker import Breaker, BreakerRule
 from gateway.callers import Callers
 from gateway.clock import Clock, SystemClock
 from gateway.errors import BadRequest, GatewayError, NoSuchPath, openai_body
@@ -21,15 +26,18 @@ from gateway.health import Health
 from gateway.judging import Judging
 from gateway.metrics import Metrics
 from gateway.openapi import DescribedApp
+from gateway.replicas import Replica, Replicas
+from gateway.retry import RetryBudget
 from gateway.route import Route, RouteTable
 from gateway.routes import mount
 from gateway.schemas import Schemas
 from gateway.services import Services
 from gateway.shadow import Shadow
+from gateway.slots import Slots
 from gateway.tap import Tap
 from gateway.traces.store import TraceWriter
 from gateway.transports import transport_for
-from gateway.upstream import Replica, Upstream
+from gateway.upstream import Upstream
 from router.cost import Price
 
 
@@ -47,14 +55,16 @@ async def open_services(
     close. `traces` stays open: it belongs to the caller.
     """
     clock = clock or SystemClock()
+    alarms = Alarms(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         upstreams = {
-            name: _upstream(name, section, secrets.get(name))
+            name: _upstream(name, section, secrets.get(name), alarms=alarms, clock=clock)
             for name, section in settings.upstreams.items()
         }
         for upstream in upstreams.values():
             stack.push_async_callback(upstream.transport.aclose)
             metrics.watch_in_flight(upstream.name, partial(_in_flight, upstream))
+            metrics.watch_state(upstream.name, upstream.replicas.circuit)
         background = Background()
         stack.push_async_callback(background.drain, settings.server.drain_s)
         routes = RouteTable([_route(name, upstreams, settings) for name in settings.routes])
@@ -63,7 +73,7 @@ async def open_services(
         yield Services(
             routes=routes,
             callers=callers,
-            admission=Admission(settings.server.max_in_flight),
+            admission=_admission(settings.server, alarms),
             tap=Tap(traces, metrics, shadow, judging),
             metrics=metrics,
             health=Health(routes, upstreams, clock),
@@ -83,22 +93,48 @@ def make_app(on: Services) -> FastAPI:
     return app
 
 
-def _upstream(name: str, section: config.Upstream, key: SecretStr | None) -> Upstream:
+def _admission(server: config.Server, alarms: Alarms) -> Admission:
+    return Admission(
+        server.max_in_flight,
+        max_queued=server.max_queued,
+        queue_s=server.queue_s,
+        caller_share=server.caller_share,
+        timers=alarms,
+    )
+
+
+def _upstream(
+    name: str, section: config.Upstream, key: SecretStr | None, *, alarms: Alarms, clock: Clock
+) -> Upstream:
     headers = {"content-type": "application/json"}
     if key is not None:
         headers["authorization"] = f"Bearer {key.get_secret_value()}"
+    rule = BreakerRule(**section.breaker.model_dump())
     return Upstream(
         name=name,
         model=section.model,
-        replicas=tuple(Replica(url) for url in section.replicas),
+        replicas=Replicas(
+            [
+                Replica(url, Breaker(rule, now_s=clock.monotonic_s, jitter=random.random))
+                for url in section.replicas
+            ]
+        ),
         timeouts=section.timeouts,
-        retries=section.retries,
         transport=transport_for(
             section.replicas,
             connect_s=section.timeouts.connect_s,
             max_connections=section.max_in_flight,
         ),
+        # Clients are bounded by admission, so nothing more bounds how many of them wait here.
+        slots=Slots(section.max_in_flight, timers=alarms, most_waiting=sys.maxsize),
+        spare_slots=section.max_in_flight // 10,
+        alarms=alarms,
+        clock=clock,
+        retries=section.retries,
+        queue_s=section.queue_s,
+        budget=RetryBudget(share=section.retry_share),
         headers=headers,
+        affinity=section.affinity,
     )
 
 

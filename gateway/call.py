@@ -24,6 +24,8 @@ class Call:
     affinity: calls with equal bytes prefer the same replica, whose KV cache may hold their prefix.
     until_s: the monotonic time at which the client will have given up; every timeout of the call is
     shortened to it.
+    caller: whose calls these are, for a fair queue.
+    background: nobody waits for it (shadow): it gives way to clients.
     """
 
     path: str
@@ -31,6 +33,8 @@ class Call:
     ending: Ending = Ending.DONE_MARKER
     affinity: bytes | None = None
     until_s: float | None = None
+    caller: str | None = None
+    background: bool = False
 
 
 def url_of(base_url: str, path: str) -> str:

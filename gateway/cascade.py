@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from gateway.call import Call
 from gateway.errors import UpstreamFailed, UpstreamRejected, UpstreamTimedOut
+from gateway.event_stream import EventStream
 from gateway.record import Record
 from gateway.reply import Reply
 from gateway.route import Role
 from gateway.stream import Heard, Stream
 from gateway.transcript import Transcript
-from gateway.upstream import EventStream
 from gateway.wire import UNREADABLE
 from router.gate import AnswerGate, Verdict
 from router.policy import Mode

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.affinity import Affinity
 from router.checks import Check
 from router.divergence import Comparator
 from router.gate import Signal
@@ -49,12 +50,20 @@ StoreUrl = Annotated[str, AfterValidator(_sqlite)]
 
 
 class Server(_Section):
-    """`auth`: with "keys", clients need one of those in the file `keys`."""
+    """`auth`: with "keys", clients need one of those in the file `keys`.
+
+    Past `max_in_flight`, up to `max_queued` requests wait up to `queue_s` for their turn, which
+    comes to each caller in turn; the others get 429. `caller_share`: how much of `max_in_flight`
+    one caller may hold.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     max_in_flight: Annotated[int, Field(ge=1)] = 1024
+    max_queued: Annotated[int, Field(ge=0)] = 256
+    queue_s: PositiveSeconds = 5.0
+    caller_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     drain_s: PositiveSeconds = 30.0
 
@@ -105,15 +114,34 @@ def _http_base(url: str) -> str:
 BaseUrl = Annotated[str, AfterValidator(_http_base)]
 
 
+class Breaker(_Section):
+    """When a replica is left alone: see `gateway.breaker`. Seconds; `window` counts calls."""
+
+    failures: Annotated[int, Field(ge=1)] = 5
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    window: Annotated[int, Field(ge=1, le=1024)] = 20
+    open_s: PositiveSeconds = 1.0
+    max_open_s: PositiveSeconds = 60.0
+    forget_s: PositiveSeconds = 60.0
+
+
 class Upstream(_Section):
-    """`base_url` may be a list: replicas of the same model."""
+    """`base_url` may be a list: replicas of the same model.
+
+    `retries` per call, `retry_share` of all calls. Past `max_in_flight` a call waits `queue_s` for
+    another to end. `affinity`: which requests prefer the same replica.
+    """
 
     base_url: BaseUrl | Annotated[tuple[BaseUrl, ...], Field(min_length=1)]
     model: str
     price: Price = Price()
     timeouts: Timeouts = Timeouts()
     retries: Annotated[int, Field(ge=0, le=5)] = 1
+    retry_share: Share = 0.2
     max_in_flight: Annotated[int, Field(ge=1)] = 256
+    queue_s: PositiveSeconds = 1.0
+    affinity: Affinity = Affinity.NONE
+    breaker: Breaker = Breaker()
     api_key: EnvSecret | None = None
 
     @property

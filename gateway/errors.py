@@ -9,13 +9,14 @@ GatewayError
 ├── NotJson                415  a body of another kind
 ├── Overloaded             429  try later; carries retry_after_s
 ├── UpstreamRejected       4xx  the engine refused the request itself: its words, our shape
+│   ├── ContextTooLong     400  it does not fit that model's context; another's it may
+│   └── ContentFiltered    400
 └── UpstreamFailed         502  an engine failed before the first byte
+    ├── UpstreamUnavailable 503 nobody was asked, or the engine said so; carries retry_after_s
     ├── UpstreamTimedOut   504
     └── UpstreamCut        502  the engine's answer ended before its end
 ClientLeft                      nobody is listening any more; never rendered
 """
-
-from typing import ClassVar
 
 import msgspec
 
@@ -24,7 +25,7 @@ class GatewayError(Exception):
     """Base of every error raised on purpose; anything else is a bug and a 500."""
 
     status: int = 500
-    type: ClassVar[str] = "server_error"
+    type: str = "server_error"
     code: str = "internal_error"
     param: str | None = None
     retry_after_s: float | None = None
@@ -76,37 +77,68 @@ class NotJson(GatewayError):
 class Overloaded(GatewayError):
     status, type, code = 429, "rate_limit_error", "overloaded"
 
-    def __init__(self, limit: int, retry_after_s: float) -> None:
-        super().__init__(f"{limit} requests are in flight already; retry after {retry_after_s:g} s")
+    def __init__(self, problem: str, retry_after_s: float) -> None:
+        super().__init__(f"{problem}; retry after {retry_after_s:.0f} s")
         self.retry_after_s = retry_after_s
 
 
 class UpstreamRejected(GatewayError):
-    """An engine's own 4xx, which another engine or the client may be able to answer."""
+    """An engine's own 4xx, which another engine or the client may be able to answer.
 
-    type = "invalid_request_error"
+    `code`: the engine's, if it is a word; else the one that goes with `status`.
+    """
 
-    def __init__(self, upstream: str, status: int, message: str, param: str | None = None) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(f"{upstream}: {message}")
         self.status = status
+        self.type = "rate_limit_error" if status == _TOO_MANY else "invalid_request_error"
         self.param = param
-        self.code = _REJECTION_CODES[status]
+        self.code = code or _REJECTION_CODES.get(status, "invalid_request")
 
 
+_TOO_MANY = 429
 _REJECTION_CODES = {
-    400: "invalid_request",
+    404: "not_found",
     413: "request_too_large",
-    422: "invalid_request",
-    429: "rate_limit_exceeded",
+    _TOO_MANY: "rate_limit_exceeded",
 }
+
+
+class ContextTooLong(UpstreamRejected):
+    """Prompt and wished-for answer together are longer than the model's context."""
+
+    def __init__(self, upstream: str, message: str, *, param: str | None = None) -> None:
+        super().__init__(upstream, 400, message, param=param, code="context_length_exceeded")
+
+
+class ContentFiltered(UpstreamRejected):
+    """The engine's own filter refused the prompt."""
+
+    def __init__(self, upstream: str, message: str, *, param: str | None = None) -> None:
+        super().__init__(upstream, 400, message, param=param, code="content_filter")
 
 
 class UpstreamFailed(GatewayError):
     status, code = 502, "upstream_failed"
 
-    def __init__(self, upstream: str, problem: str) -> None:
+    def __init__(self, upstream: str, problem: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(f"{upstream}: {problem}")
         self.upstream = upstream
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamUnavailable(UpstreamFailed):
+    """For now: its circuit is open, its slots are taken, or it said so itself (503)."""
+
+    status, code = 503, "upstream_unavailable"
 
 
 class UpstreamTimedOut(UpstreamFailed):

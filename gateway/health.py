@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from gateway.breaker import State
 from gateway.clock import Clock
 from gateway.route import RouteTable
 from gateway.transport import TransportError
@@ -44,9 +45,13 @@ class Health:
 
 
 async def _probe(upstream: Upstream) -> str:
-    """One replica that answers is enough."""
+    """One replica that answers is enough, unless calls to all of them keep failing. A circuit that
+    waits for its probe counts as well: only traffic can close it.
+    """
+    if upstream.replicas.circuit() is State.OPEN:
+        return f"circuit open, next probe in {upstream.replicas.probe_in_s():.1f} s"
     problem = "no replica"
-    for replica in upstream.replicas:
+    for replica in upstream.replicas.all:
         try:
             async with asyncio.timeout(_PROBE_S):
                 response = await upstream.transport.get(

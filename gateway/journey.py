@@ -41,8 +41,13 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
         asked = parse(await http.body())
         route, pin = on.routes.find_for(asked)
         planned = plan(route.mode, pin, generates=asked.generates, judgeable=asked.judgeable)
-        with on.admission.take():
+        if not on.admission.take(caller):
+            async with http.cancelled_by_hang_up():
+                await on.admission.wait(caller)
+        try:
             await _serve(http, on, asked, planned, route=route, caller=caller)
+        finally:
+            on.admission.free(caller)
     except ClientLeft:
         return
     except GatewayError as error:

@@ -55,8 +55,8 @@ class Shadow:
                 return
             asked, upstream = record.asked, route.upstream(record.served_by.other)
             other = Transcript(asked, upstream, self._clock, self._clock.monotonic_s())
-            body = asked.body_for(upstream.model, stream=False)
-            other.hear(await upstream.ask(Call(asked.path, body)), stream=False)
+            call = Call(asked.path, asked.body_for(upstream.model, stream=False), background=True)
+            other.hear(await upstream.ask(call), stream=False)
             pair = (served, other) if served is record.student else (other, served)
             self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
             self._metrics.shadowed(route.name, "compared")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from gateway.errors import UpstreamFailed
+from gateway.event_stream import EventStream
 from gateway.origin import Origin
 from gateway.reply import Reply
 from gateway.transcript import Transcript
-from gateway.upstream import EventStream
 from gateway.wire import Asked
 
 Heard = tuple[bytes, Reply]

@@ -1,233 +1,256 @@
-"""One OpenAI-compatible backend: its replicas, timeouts, retries, and how to hang up on it."""
+"""One OpenAI-compatible backend: which replica is asked, for how long, and how often."""
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from gateway.call import Call, Ending, url_of
+from gateway.affinity import Affinity, Fields, affinity_of
+from gateway.alarms import Alarms
+from gateway.call import Call, url_of
+from gateway.clock import Clock
 from gateway.config import Timeouts
 from gateway.errors import (
     UpstreamCut,
     UpstreamFailed,
     UpstreamRejected,
     UpstreamTimedOut,
+    UpstreamUnavailable,
 )
-from gateway.sse import DONE, MalformedStream, SseDecoder
+from gateway.event_stream import EventStream
+from gateway.refusal import Refusal, disguised, refusal
+from gateway.replicas import NoReplica, Replica, Replicas
+from gateway.retry import AGAIN, RetryBudget, pause_s
+from gateway.slots import Slots, Turn
 from gateway.transport import Response, Transport, TransportError
-from gateway.watchdog import Watchdog
-from gateway.wire import error_message
+from gateway.visit import Visit
 
-_RETRY_PAUSE_S = 0.05
-_OK = 200
-_THE_CLIENTS = frozenset({400, 413, 422, 429})
-"""Statuses that the client can do something about; all others are between us and the engine."""
-
-
-@dataclass(slots=True)
-class Replica:
-    """One base URL and the calls that run on it."""
-
-    base_url: str
-    in_flight: int = 0
-
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
+_OK, _TOO_MANY, _BROKEN = 200, 429, 500
+_BUSY = frozenset({408, _TOO_MANY})
+_TIMEOUT_HEADER = "x-tutelage-timeout-s"
+_LEAST_RETRY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """Asks the model that the engine knows as `model`.
 
-    Retries happen only before the first byte of an answer and only after a broken connection: an
-    engine that answered, with whatever status, is not asked again.
+    What is tried again, and what is not: see `retry`. All attempts of a call share its timeouts.
     """
 
     name: str
     model: str
-    replicas: tuple[Replica, ...]
+    replicas: Replicas
     timeouts: Timeouts
-    retries: int
     transport: Transport
+    slots: Slots
+    alarms: Alarms
+    clock: Clock
+    retries: int = 1
+    queue_s: float = 1.0
+    """How long a call may wait for one of the upstream's slots."""
+    spare_slots: int = 0
+    """What calls off the path leave free for clients."""
+    budget: RetryBudget = field(default_factory=RetryBudget)
     headers: dict[str, str] = field(default_factory=dict)
+    affinity: Affinity = Affinity.NONE
+    jitter: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     @property
     def in_flight(self) -> int:
-        return sum(replica.in_flight for replica in self.replicas)
+        return self.slots.in_flight
+
+    def affinity_of(self, fields: Fields) -> bytes | None:
+        """A request's `Call.affinity` here; nothing is computed where there is no choice."""
+        if self.affinity is Affinity.NONE or len(self.replicas.all) == 1:
+            return None
+        return affinity_of(self.affinity, fields)
 
     async def ask(self, call: Call) -> bytes:
         """A whole answer. Raises UpstreamFailed, UpstreamTimedOut or UpstreamRejected."""
-        replica = self._least_loaded()
-        with replica.busy():
-            try:
-                async with asyncio.timeout(self.timeouts.total_s):
-                    response = await self._open(replica, call)
-                    try:
-                        return await response.read()
-                    except TransportError as error:
-                        raise UpstreamCut(self.name, str(error)) from error
-                    finally:
-                        response.close()
-            except TimeoutError as error:
-                limit = f"no whole answer within total_s = {self.timeouts.total_s:g}"
-                raise UpstreamTimedOut(self.name, limit) from error
+        total_s = self.timeouts.total_s
+        limit_s = self._left_s(call, total_s)
+        if call.background or not self.slots.take(call.caller):
+            await self._queue(call)
+            limit_s = self._left_s(call, total_s)
+        visit = Visit(self.slots, call.caller)
+        try:
+            with self.alarms.within(limit_s):
+                response = await self._open(call, visit, limit_s)
+                try:
+                    body = await response.read()
+                finally:
+                    response.close()
+        except TransportError as error:
+            visit.failed()
+            raise UpstreamCut(self.name, str(error)) from error
+        except TimeoutError as error:
+            if limit_s < total_s:
+                raise self._out_of_patience("no whole answer") from error
+            visit.failed()
+            problem = f"no whole answer within total_s = {total_s:g}"
+            raise UpstreamTimedOut(self.name, problem) from error
+        else:
+            self._inspect(visit, response, body)
+            return body
+        finally:
+            visit.end()
 
-    async def stream(self, call: Call) -> "EventStream":
+    async def stream(self, call: Call) -> EventStream:
         """An answer as it is written; returns once its first event is here, so that until then
         a failure can still become a fallback. Raises as `ask`. Close what is returned.
         """
-        limit_s = self.timeouts.first_token_s
-        replica = self._least_loaded()
-        events = EventStream(self.name, self.timeouts, replica, call.ending)
-        with events.closed_on_error():
-            try:
-                async with asyncio.timeout(limit_s):
-                    await events.begin(await self._open(replica, call))
-            except TimeoutError as error:
-                limit = f"no first token within first_token_s = {limit_s:g}"
-                raise UpstreamTimedOut(self.name, limit) from error
+        first_token_s = self.timeouts.first_token_s
+        limit_s = self._left_s(call, first_token_s)
+        if call.background or not self.slots.take(call.caller):
+            await self._queue(call)
+            limit_s = self._left_s(call, first_token_s)
+        began_s = self.alarms.time()
+        visit = Visit(self.slots, call.caller)
+        events = EventStream(self.name, visit, call.ending, self.alarms)
+        try:
+            with self.alarms.within(limit_s):
+                await events.begin(await self._open(call, visit, limit_s))
+        except TimeoutError as error:
+            if limit_s < first_token_s:
+                trouble = self._out_of_patience("no first token")
+            else:
+                visit.failed()
+                problem = f"no first token within first_token_s = {first_token_s:g}"
+                trouble = UpstreamTimedOut(self.name, problem)
+            events.close()
+            raise trouble from error
+        except BaseException:
+            events.close()
+            raise
+        visit.succeeded()
+        self._watch(events, call, began_s)
         return events
 
-    def _least_loaded(self) -> Replica:
-        return min(self.replicas, key=lambda each: each.in_flight)
+    def _watch(self, events: EventStream, call: Call, began_s: float) -> None:
+        total_s, limit = self.timeouts.total_s, f"total_s = {self.timeouts.total_s:g} is over"
+        ends_at_s = began_s + total_s
+        if call.until_s is not None:
+            deadline_s = self.alarms.time() + call.until_s - self.clock.monotonic_s()
+            if deadline_s < ends_at_s:
+                ends_at_s, limit = deadline_s, "the client's deadline has passed"
+        events.watch(idle_s=self.timeouts.idle_s, ends_at_s=ends_at_s, limit=limit)
 
-    async def _open(self, replica: Replica, call: Call) -> Response:
-        url = url_of(replica.base_url, call.path)
-        for attempt in range(self.retries + 1):
+    def _left_s(self, call: Call, most_s: float) -> float:
+        """How long the call may take: `most_s`, or what is left of the client's patience."""
+        if call.until_s is None:
+            return most_s
+        left_s = call.until_s - self.clock.monotonic_s()
+        if left_s <= 0.0:
+            raise UpstreamTimedOut(self.name, "not asked: the client's deadline has passed")
+        return min(left_s, most_s)
+
+    def _out_of_patience(self, missed: str) -> UpstreamTimedOut:
+        """Not the replica's failure: it had less time than its own."""
+        return UpstreamTimedOut(self.name, f"{missed} before the client's deadline")
+
+    def _inspect(self, visit: Visit, response: Response, body: bytes) -> None:
+        """Raise what a whole answer with status 200 is, if it is not one."""
+        if (trouble := disguised(self.name, response.headers, body)) is None:
+            visit.succeeded()
+            return
+        if isinstance(trouble, UpstreamFailed):
+            visit.failed()
+        raise trouble
+
+    async def _queue(self, call: Call) -> None:
+        """Wait for a slot. What runs off the path does not wait, and leaves some slots free."""
+        if call.background:
+            if self.slots.take(call.caller, spare=self.spare_slots):
+                return
+            raise UpstreamUnavailable(self.name, "too busy for calls off the path")
+        wait_s = self._left_s(call, self.queue_s)
+        if await self.slots.wait(call.caller, wait_s) is not Turn.YOURS:
+            raise UpstreamUnavailable(
+                self.name,
+                f"{self.in_flight} calls are in flight (max_in_flight), and none of them ended "
+                f"within {wait_s:.3g} s",
+                retry_after_s=_LEAST_RETRY_AFTER_S,
+            )
+
+    async def _open(self, call: Call, visit: Visit, limit_s: float) -> Response:
+        """An answer with status 200, after as many attempts as are safe and affordable."""
+        self.budget.earn()
+        headers = self.headers
+        if call.until_s is not None and limit_s < self.timeouts.total_s:
+            headers = {**headers, _TIMEOUT_HEADER: f"{limit_s:.3f}"}
+        ends_at_s = self.alarms.time() + limit_s
+        attempt = 0
+        turned: _Turned | None = None
+        while True:
             try:
-                response = await self.transport.post(url, self.headers, call.body)
-            except TransportError as error:
-                if attempt == self.retries:
-                    raise UpstreamFailed(self.name, str(error)) from error
-                await asyncio.sleep(_RETRY_PAUSE_S * (1 + random.random()) * 2**attempt)  # noqa: S311 - jitter
-            else:
-                if response.status != _OK:
-                    raise await self._refusal(response)
-                return response
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                replica = visit.go_to(self.replicas, call)
+            except NoReplica as none:
+                if turned is not None:
+                    raise turned.trouble from none
+                raise self._nobody(none) from none
+            outcome = await self._attempt(call, visit, replica, headers)
+            if not isinstance(outcome, _Turned):
+                return outcome
+            turned = outcome
+            pause = self._pause_s(turned, visit, attempt)
+            if pause is None or self.alarms.time() + pause >= ends_at_s or not self.budget.spend():
+                raise turned.trouble
+            await self.sleep(pause)
+            attempt += 1
 
-    async def _refusal(self, response: Response) -> UpstreamFailed | UpstreamRejected:
+    async def _attempt(
+        self, call: Call, visit: Visit, replica: Replica, headers: dict[str, str]
+    ) -> "Response | _Turned":
         try:
-            message, param = error_message(await response.read())
+            response = await self.transport.post(
+                url_of(replica.base_url, call.path), headers, call.body
+            )
         except TransportError as error:
-            message, param = str(error), None
+            visit.failed()
+            trouble = UpstreamFailed(self.name, str(error))
+            trouble.__cause__ = error
+            return _Turned(trouble, again=error.safe)
+        if response.status == _OK:
+            return response
+        return await self._turned(response, visit)
+
+    async def _turned(self, response: Response, visit: Visit) -> "_Turned":
+        """What the engine's refusal means, told to its circuit breaker too."""
+        status = response.status
+        try:
+            body = await response.read()
+        except TransportError as error:
+            body = str(error).encode()
         finally:
             response.close()
-        if response.status in _THE_CLIENTS:
-            rejected = UpstreamRejected(self.name, response.status, message, param)
-            rejected.retry_after_s = _seconds(response.headers.get("Retry-After"))
-            return rejected
-        return UpstreamFailed(self.name, f"status {response.status}: {message}")
+        trouble = refusal(self.name, status, response.headers, body, now_unix_s=self.clock.unix_s())
+        about_the_request = isinstance(trouble, UpstreamRejected) and status != _TOO_MANY
+        if not about_the_request and (status >= _BROKEN or status in _BUSY):
+            visit.failed()
+        else:
+            visit.succeeded()
+        return _Turned(trouble, again=status in AGAIN)
 
-
-class EventStream:
-    """The events of one streamed answer. The replica's slot is held until `close`."""
-
-    def __init__(self, upstream: str, timeouts: Timeouts, replica: Replica, ending: Ending) -> None:
-        self._upstream = upstream
-        self._timeouts = timeouts
-        self._ending = ending
-        self._slot = ExitStack()
-        self._slot.enter_context(replica.busy())
-        self._decoder = SseDecoder()
-        self._ready: deque[bytes] = deque()
-        self._response: Response | None = None
-        self._watchdog: Watchdog | None = None
-        self._done = False
-
-    async def begin(self, response: Response) -> None:
-        """Take the response over and wait for its first event."""
-        self._response = response
-        content_type = response.headers.get("Content-Type", "")
-        if "text/event-stream" not in content_type:
-            raise UpstreamFailed(
-                self._upstream, f"answered a stream with {content_type or 'no content type'}"
-            )
-        while not self._ready:
-            await self._read()
-            if self._done:
-                raise UpstreamCut(self._upstream, "the stream ended before its first event")
-        self._watchdog = Watchdog(
-            asyncio.get_running_loop(),
-            idle_s=self._timeouts.idle_s,
-            total_s=self._timeouts.total_s,
-            bark=response.close,
-        )
-
-    @property
-    def ready(self) -> bool:
-        """Whether `next` returns at once."""
-        return bool(self._ready)
-
-    async def next(self) -> bytes | None:
-        """The next event's payload; None after [DONE], or at the end of a stream that has none.
-
-        Raises UpstreamCut when [DONE] is missing, UpstreamTimedOut when the answer stalls.
-        """
-        while not self._ready:
-            if self._done:
-                return None
-            await self._read()
-        payload = self._ready.popleft()
-        if payload == DONE:
-            self._done = True
-            await self._read_to_end()
+    def _pause_s(self, turned: "_Turned", visit: Visit, attempt: int) -> float | None:
+        """How long before the next attempt; None: there is none."""
+        if not turned.again or attempt >= self.retries:
             return None
-        return payload
+        elsewhere = self.replicas.another_than(visit.replica)
+        told_s = turned.trouble.retry_after_s
+        if turned.trouble.status == _TOO_MANY and told_s is None and not elsewhere:
+            return None
+        return pause_s(attempt, self.jitter(), told_s=told_s, elsewhere=elsewhere)
 
-    async def _read(self) -> None:
-        assert self._response is not None  # noqa: S101 - begin() comes first
-        try:
-            data = await self._response.read_some()
-            self._ready.extend(self._decoder.feed(data))
-        except TransportError as error:
-            if self._watchdog is not None and (limit := self._watchdog.barked):
-                raise UpstreamTimedOut(self._upstream, f"stalled: {limit}") from error
-            raise UpstreamCut(self._upstream, str(error)) from error
-        except MalformedStream as error:
-            raise UpstreamCut(self._upstream, str(error)) from error
-        if not data:
-            if self._ending is Ending.DONE_MARKER:
-                raise UpstreamCut(self._upstream, "the stream ended without [DONE]")
-            if self._decoder.pending:
-                raise UpstreamCut(self._upstream, "the stream ended within an event")
-            self._done = True
-        if self._watchdog is not None:
-            self._watchdog.pat()
-
-    async def _read_to_end(self) -> None:
-        """Take what follows [DONE], so that the connection can serve the next request."""
-        assert self._response is not None  # noqa: S101 - begin() comes first
-        try:
-            while await self._response.read_some():
-                pass
-        except TransportError:
-            pass  # the answer is whole; only the connection is lost
-
-    @contextmanager
-    def closed_on_error(self) -> Iterator[None]:
-        """For whoever holds it before it is handed on: an error or a cancellation hangs up."""
-        try:
-            yield
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Hang up; an engine that still writes stops. Safe to call twice."""
-        self._slot.close()
-        if self._watchdog is not None:
-            self._watchdog.stop()
-        if self._response is not None:
-            self._response.close()
+    def _nobody(self, none: NoReplica) -> UpstreamUnavailable:
+        later_s = max(none.probe_in_s, _LEAST_RETRY_AFTER_S)
+        return UpstreamUnavailable(self.name, str(none), retry_after_s=later_s)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    return float(retry_after) if retry_after and retry_after.isdigit() else None
+@dataclass(frozen=True, slots=True)
+class _Turned:
+    """An attempt that brought no answer; `again`: whether it is safe to make another."""
+
+    trouble: Refusal
+    again: bool

@@ -1,39 +1,15 @@
-import asyncio
-from collections.abc import Callable
-
 from gateway.watchdog import Watchdog
-
-
-class HandLoop:
-    """Timers that go off when a test says how late it is."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self._timers: list[asyncio.TimerHandle] = []
-        self._loop = asyncio.new_event_loop()
-        self._loop.close()
-
-    def time(self) -> float:
-        return self.now_s
-
-    def call_at(self, when: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, (), self._loop)
-        self._timers.append(timer)
-        return timer
-
-    def wait(self, seconds: float) -> None:
-        until = self.now_s + seconds
-        while due := [timer for timer in self._timers if timer.when() <= until]:
-            first = min(due, key=lambda timer: timer.when())
-            self._timers.remove(first)
-            self.now_s = max(self.now_s, first.when())
-            if not first.cancelled():
-                first._run()
-        self.now_s = until
+from tests.gateway.hand_clock import HandLoop
 
 
 def watched(loop: HandLoop, barks: list[float]) -> Watchdog:
-    return Watchdog(loop, idle_s=10, total_s=60, bark=lambda: barks.append(loop.now_s))
+    return Watchdog(
+        loop,
+        idle_s=10,
+        ends_at_s=loop.now_s + 60,
+        limit="total_s = 60 is over",
+        bark=lambda: barks.append(loop.now_s),
+    )
 
 
 def test_a_slow_drip_is_a_sign_of_life() -> None:
