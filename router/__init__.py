@@ -4,7 +4,11 @@ No sockets, no event loop, no files, no clock: all of that is handed in, so the 
 on live traffic are the classes that are replayed on traces.
 
 The map
-    signals     which tokens decide, and the numbers read off their logprobs
+    deciding    which tokens decide: an answer's values, its words or its calls
+    json_values the values of a JSON document while it is being written
+    call_values the name and the arguments of a tool call, in the formats in use
+    markers     the tags around reasoning and tool calls
+    signals     the numbers read off the deciding tokens' logprobs
     gate        holds the first tokens of a student's answer, then rules once
     checks      what makes a whole answer a certain deferral: form, loops, refusals
     refusal     the openings that models decline with

@@ -82,6 +82,11 @@ class Expected:
     parallel_calls: bool = True
     max_tokens: int | None = None
 
+    @property
+    def may_call(self) -> bool:
+        """Whether an answer may call a tool at all."""
+        return bool(self.tools) and self.calls is not Calls.MUST_NOT
+
 
 ANYTHING = Expected()
 """A request that sets no bounds to its answer."""
@@ -102,8 +107,7 @@ def needs_whole(checks: Sequence[Check], expected: Expected) -> bool:
     """
     if expected.json is not None and Check.JSON_SCHEMA in checks:
         return True
-    may_call = bool(expected.tools) and expected.calls is not Calls.MUST_NOT
-    return may_call and Check.TOOL_ARGUMENTS in checks
+    return expected.may_call and Check.TOOL_ARGUMENTS in checks
 
 
 def _breaks_json(said: Said, expected: Expected) -> bool:

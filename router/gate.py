@@ -4,11 +4,13 @@ Pure and sans-IO: the gateway owns the sockets and the clock and feeds this modu
 class that rules live is the class that is replayed on traces.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
-from router.signals import DecidingTokens, MeanProbability, MinProbability, RunningSignal
+from router.deciding import DecidingTokens
+from router.signals import mean_probability, min_probability
 
 
 class Verdict(Enum):
@@ -26,10 +28,13 @@ class Signal(StrEnum):
     MIN_PROBABILITY = "min_probability"
 
 
-_SIGNALS: dict[Signal, Callable[[], RunningSignal]] = {
-    Signal.MEAN_PROBABILITY: MeanProbability,
-    Signal.MIN_PROBABILITY: MinProbability,
+_SIGNALS: dict[Signal, Callable[[Sequence[float]], float]] = {
+    Signal.MEAN_PROBABILITY: mean_probability,
+    Signal.MIN_PROBABILITY: min_probability,
 }
+_WAIT = Verdict.WAIT
+_NEVER = sys.maxsize
+"""A window that does not fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +67,25 @@ class ConfidenceGate:
 
     It rules when the window is full, or as soon as the labelled value is complete if that is
     earlier. A full window without a deciding token waits on for the end of the first deciding
-    value. Without a window it rules at `finish()`, by the same confidence.
+    value; one that ends inside a tool call, for the end of the answer. The window begins after
+    the reasoning, if there is any. Without a window it rules at `finish()`, by the same confidence.
     """
 
-    def __init__(self, rule: GateRule) -> None:
+    def __init__(self, rule: GateRule, *, tools: bool = False) -> None:
+        """tools: the answer may call tools."""
         self._rule = rule
-        self._scan = DecidingTokens(rule.label)
-        self._signal = _SIGNALS[rule.signal]()
+        self._scan = DecidingTokens(rule.label, tools=tools)
+        self._restarts = 0
+        self._logprobs: list[float] = []  # of the deciding tokens
+        self._window_end = rule.window_tokens or _NEVER
         self.verdict = Verdict.WAIT
         self.tokens = 0
         """Tokens read up to the ruling, deciding or not."""
-        self.deciding = 0
+
+    @property
+    def deciding(self) -> int:
         """Those of them that carried a deciding value."""
+        return len(self._logprobs)
 
     @property
     def confidence(self) -> float | None:
@@ -83,37 +95,63 @@ class ConfidenceGate:
         """
         if not self.tokens:
             return None
-        return self._signal.value if self.deciding else 0.0
+        return _SIGNALS[self._rule.signal](self._logprobs) if self._logprobs else 0.0
 
     def feed(self, token: bytes, logprob: float) -> Verdict:
         """Take the answer's next token and its log-probability (nats, <= 0)."""
-        if self.verdict is not Verdict.WAIT:
+        if self.verdict is not _WAIT:
             return self.verdict
         self.tokens += 1
-        if self._scan.feed(token):
-            self.deciding += 1
-            self._signal.add(logprob)
-        if self._is_ripe():
+        scan = self._scan
+        if scan.plain and b"<" not in token and b"[" not in token:  # as scan.feed would find
+            if token:
+                self._logprobs.append(logprob)
+        else:
+            self._feed_marked(token, logprob)
+        if self.tokens >= self._window_end and self._is_ripe():
             self._decide()
         return self.verdict
+
+    def reasoned(self, tokens: int) -> None:
+        """So many tokens were reasoning, as the engine itself has told them apart."""
+        if self.verdict is _WAIT:
+            self.tokens += tokens
+            self._begin_window()
 
     def finish(self) -> Verdict:
         """Rule on what there is: the student's answer has ended."""
-        if self.verdict is Verdict.WAIT:
+        if self.verdict is _WAIT:
             self._decide()
         return self.verdict
 
+    def _feed_marked(self, token: bytes, logprob: float) -> None:
+        """A token that has to be looked at: JSON, a call, or one that may be a part of a marker."""
+        scan = self._scan
+        decides = scan.feed(token)
+        if scan.restarts != self._restarts:
+            self._restarts = scan.restarts
+            self._logprobs.clear()
+            self._begin_window()
+        elif scan.in_reasoning:
+            self._begin_window()
+        if decides:
+            self._logprobs.append(logprob)
+        if scan.in_calls:
+            self._window_end = _NEVER
+        elif scan.label_complete and self._rule.window_tokens is not None:
+            self._window_end = self.tokens
+
+    def _begin_window(self) -> None:
+        if self._rule.window_tokens is not None:
+            self._window_end = self.tokens + self._rule.window_tokens
+
     def _is_ripe(self) -> bool:
-        window = self._rule.window_tokens
-        if window is None:
-            return False
+        """Whether a window that is full holds enough to rule on."""
         if self._scan.label_complete:
             return True
-        if self.tokens < window:
-            return False
-        if self.tokens == window and self.deciding:
+        if self.tokens == self._window_end and self._logprobs:
             return True
-        return self.deciding > 0 and not self._scan.in_value
+        return bool(self._logprobs) and not self._scan.in_value
 
     def _decide(self) -> None:
         confidence = self.confidence
@@ -128,11 +166,18 @@ class AnswerGate:
     commits, escalate as soon as one escalates. The confidence is the least confident choice's.
     """
 
-    def __init__(self, rule: GateRule, choices: int) -> None:
+    def __init__(self, rule: GateRule, choices: int, *, tools: bool = False) -> None:
+        """tools: the answer may call tools."""
         if choices < 1:
             raise ValueError(f"choices must be at least 1, got {choices}")
-        self._gates = [ConfidenceGate(rule) for _ in range(choices)]
+        self._gates = [ConfidenceGate(rule, tools=tools) for _ in range(choices)]
+        self._choices = choices
         self.verdict = Verdict.WAIT
+
+    @property
+    def confidences(self) -> tuple[float | None, ...]:
+        """Each choice's own, as of the ruling."""
+        return tuple(gate.confidence for gate in self._gates)
 
     @property
     def confidence(self) -> float | None:
@@ -154,16 +199,25 @@ class AnswerGate:
 
     def feed(self, choice: int, token: bytes, logprob: float) -> Verdict:
         """Take the next token of one choice (0-based, as `index` in OpenAI's chunks)."""
-        if not 0 <= choice < len(self._gates):
-            raise ValueError(f"choice must be in 0..{len(self._gates) - 1}, got {choice}")
-        if self.verdict is Verdict.WAIT:
-            self._gates[choice].feed(token, logprob)
+        if not 0 <= choice < self._choices:
+            raise ValueError(f"choice must be in 0..{self._choices - 1}, got {choice}")
+        if self.verdict is _WAIT and self._gates[choice].feed(token, logprob) is not _WAIT:
             self._decide()
         return self.verdict
 
+    def reasoned(self, choice: int, tokens: int) -> None:
+        """So many tokens of a choice were reasoning, as the engine itself has told them apart.
+
+        Needed only where the reasoning's beginning stood in the prompt: its tag tells the rest.
+        """
+        if not 0 <= choice < self._choices:
+            raise ValueError(f"choice must be in 0..{self._choices - 1}, got {choice}")
+        if self.verdict is _WAIT:
+            self._gates[choice].reasoned(tokens)
+
     def finish(self) -> Verdict:
         """Rule on what there is: every choice has ended."""
-        if self.verdict is Verdict.WAIT:
+        if self.verdict is _WAIT:
             for gate in self._gates:
                 gate.finish()
             self._decide()

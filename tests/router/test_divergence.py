@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from router.divergence import Comparator, Comparison, compare
 from router.trace import Judge, Judgement, decode_judgement, encode
-from tests.router.test_signals import documents
+from tests.router.test_deciding import documents
 
 EXACT, NORMALISED, LABEL = Comparator.EXACT, Comparator.NORMALISED, Comparator.LABEL
 NEGATIVE = '{"sentiment":"negative","intensity":2}'

@@ -1,10 +1,13 @@
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from router.deciding import DecidingTokens
 from router.gate import AnswerGate, ConfidenceGate, GateRule, Signal, Verdict
 
 SURE, UNSURE = -0.01, -4.0
@@ -212,3 +215,162 @@ def test_one_choice_is_ruled_on_like_the_answer_alone(
 
     assert one.finish() is alone.finish()
     assert (one.confidence, one.tokens) == (alone.confidence, alone.tokens)
+
+
+# Tools and reasoning
+
+CALL: list[Token] = [
+    (b"<tool_call>", SURE),
+    (b'{"name": "', SURE),
+    (b"weather", SURE),
+    (b'", "arguments": {"city": "', SURE),
+    (b"Bonn", UNSURE),
+    (b'"}}', SURE),
+]
+
+
+def test_a_window_that_ends_inside_a_call_waits_for_the_end_of_the_answer() -> None:
+    gate = ConfidenceGate(rule(window=2), tools=True)
+    for token, logprob in [*CALL, (b"</tool_call>", SURE), *CALL]:
+        assert gate.feed(token, logprob) is Verdict.WAIT
+
+    assert gate.finish() is Verdict.ESCALATE
+    assert gate.confidence == pytest.approx(math.exp((SURE + UNSURE) / 2))
+    assert gate.deciding == 4
+
+
+def test_prose_is_ruled_on_at_the_window_where_a_call_might_have_come() -> None:
+    gate = ConfidenceGate(rule(window=2), tools=True)
+    gate.feed(b"It", SURE)
+
+    assert gate.feed(b" rains", SURE) is Verdict.COMMIT
+
+
+def test_what_was_said_before_a_call_does_not_vouch_for_it() -> None:
+    gate = ConfidenceGate(rule(threshold=0.3), tools=True)
+    for token, logprob in [(b"Let me see.", SURE)] * 9 + CALL:
+        gate.feed(token, logprob)
+
+    assert gate.finish() is Verdict.ESCALATE
+    assert (gate.tokens, gate.deciding) == (15, 2)
+
+
+def test_the_window_begins_after_the_reasoning() -> None:
+    thought: list[Token] = [(b"<think>", SURE), *[(b"Hm", UNSURE)] * 9, (b"</think>", SURE)]
+    gate = heard(rule(window=2), *thought, (b"It", SURE))
+
+    assert gate.verdict is Verdict.WAIT
+    assert gate.feed(b" is", SURE) is Verdict.COMMIT
+    assert gate.confidence == pytest.approx(math.exp(SURE))
+
+
+def test_reasoning_that_the_engine_told_apart_does_not_fill_the_window_either() -> None:
+    gate = AnswerGate(rule(window=2), choices=1)
+    gate.reasoned(0, 50)
+    gate.feed(0, b"It", SURE)
+
+    assert gate.verdict is Verdict.WAIT
+    assert gate.feed(0, b" is", SURE) is Verdict.COMMIT
+    assert gate.tokens == 52
+    gate.reasoned(0, 50)
+    assert gate.tokens == 52
+    with pytest.raises(ValueError, match=r"choice must be in 0\.\.0, got 1"):
+        gate.reasoned(1, 1)
+
+
+def test_an_answer_of_nothing_but_reasoning_has_no_confidence_at_all() -> None:
+    gate = heard(rule(), (b"<think>", SURE), (b"Hm", SURE))
+
+    assert gate.finish() is Verdict.ESCALATE
+    assert gate.confidence == 0.0
+
+
+def test_each_choice_has_a_confidence_of_its_own() -> None:
+    gate = AnswerGate(rule(), choices=3)
+    gate.feed(0, b"yes", SURE)
+    gate.feed(2, b"no", UNSURE)
+    gate.finish()
+
+    assert gate.confidences == (math.exp(SURE), None, math.exp(UNSURE))
+
+
+markup = st.sampled_from(
+    [b"<think>", b"</think>", b"<tool_call>", b"[TOOL_CALLS]", b"<", b"[", b'{"name":"', b"f", b'"']
+)
+marked_answers = st.lists(st.tuples(pieces | markup, logprobs), max_size=16)
+
+
+@given(marked_answers, rules, st.booleans())
+def test_the_gate_counts_what_the_scan_finds(
+    tokens: list[Token],
+    any_rule: GateRule,
+    tools: bool,  # noqa: FBT001 - drawn by hypothesis
+) -> None:
+    whole = replace(any_rule, window_tokens=None)
+    gate, scan = ConfidenceGate(whole, tools=tools), DecidingTokens(any_rule.label, tools=tools)
+    found, restarts = 0, 0
+    for token, logprob in tokens:
+        gate.feed(token, logprob)
+        decides = scan.feed(token)
+        if scan.restarts != restarts:
+            found, restarts = 0, scan.restarts
+        found += decides
+        assert gate.deciding == found
+
+
+# What it costs
+
+
+def calls_of(run: Callable[[], None]) -> int:
+    """Python functions entered while it runs: a count that no other load on the machine changes."""
+    entered = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal entered
+        entered += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return entered - 1  # `run` itself
+
+
+def calls_a_token(*tokens: bytes, before: bytes = b"", tools: bool = False) -> float:
+    gate = AnswerGate(rule(), choices=1, tools=tools)
+    gate.feed(0, before, SURE)
+
+    def run() -> None:
+        for token in tokens:
+            gate.feed(0, token, SURE)
+
+    return calls_of(run) / len(tokens)
+
+
+def test_a_token_of_prose_costs_two_calls() -> None:
+    assert calls_a_token(*[b" word"] * 1000, before=b"A") == 2
+    assert calls_a_token(*[b" word"] * 1000, before=b"A", tools=True) == 2
+
+
+def test_a_token_inside_a_long_json_string_costs_seven_calls_however_long_it_is() -> None:
+    assert calls_a_token(*[b" word"] * 1000, before=b'{"a":"') == 7
+    assert calls_a_token(*[b" word" * 100] * 1000, before=b'{"a":"') == 7
+
+
+@pytest.mark.parametrize("tools", [False, True])
+@pytest.mark.parametrize(
+    "unit",
+    [b'{"a":[', b'"\\', b"<tool_call>[", b"<think>", b"[T", b"<|", b"`", b"<parameter=a>", b"f(x="],
+)
+def test_the_cost_of_an_answer_grows_with_its_bytes_and_no_faster(
+    unit: bytes,
+    tools: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    for before in (b"", b"A", b"<tool_call>"):
+        short, long = (
+            calls_a_token(unit * repeats, before=before, tools=tools) for repeats in (100, 1000)
+        )
+        assert long <= 10 * short + 50
+        assert long <= 4 * 1000 * len(unit)
