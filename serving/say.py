@@ -73,7 +73,7 @@ class Say:
     tool_calls: tuple[ToolCall, ...]
     """Made after `tokens`; plain text unless the request brings tools."""
     refusal: bool
-    """The tokens are a refusal; local engines write one as ordinary content, OpenAI does not."""
+    """The tokens are a refusal, told as OpenAI tells one; no local engine does so itself."""
     finish_reason: TypeOfEnd | None
     """None: the answer ends and nobody says why."""
     logprobs: bool

@@ -53,8 +53,10 @@ class Written:
     finish_reason: str | None
     stop_reason: str | None
     end: Tok | None
-    """The end-of-turn token, where the model came to it: counted, and without text."""
+    """The end-of-turn token, where the model came to it: counted, and without text of its own."""
     script: Say
+    held: str = ""
+    """What was held back until the end of the turn, and comes with it."""
 
     @property
     def completion_tokens(self) -> int:
@@ -71,7 +73,13 @@ class Written:
         return (*(each.token for each in self.spoken), *ends)
 
     def text(self, part: Part) -> str:
-        return "".join(each.text for each in self.spoken if each.part is part)
+        said = "".join(each.text for each in self.spoken if each.part is part)
+        return said + self.held if part is Part.CONTENT else said
+
+    @property
+    def full_text(self) -> str:
+        """All that a client reads, whatever it is."""
+        return "".join(each.text for each in self.spoken) + self.held
 
     @property
     def calls(self) -> tuple[Called, ...]:
@@ -102,14 +110,21 @@ _THOUGHT = "</think>"
 
 
 def write(
-    say: Say, *, stops: list[str], max_tokens: int | None, tools: bool, refusals: bool = False
+    say: Say, *, stops: list[str], max_tokens: int | None, tools: bool, lags: bool = False
 ) -> Written:
     """Cut the script where the request says that the answer ends.
 
     `tools`: whether tool calls are read out of the text; else they stay in it, tags and all.
-    `refusals`: whether the dialect tells a refusal from content.
+    `lags`: whether, with stop strings, the text that is sent stays behind the tokens.
     """
-    every = tuple(_spoken(say, tools=tools, refusals=refusals))
+    written = _cut(say, stops=stops, max_tokens=max_tokens, tools=tools)
+    if not (stops and lags):
+        return written
+    return _lagging(written, max(map(len, stops)) - 1)
+
+
+def _cut(say: Say, *, stops: list[str], max_tokens: int | None, tools: bool) -> Written:
+    every = tuple(_spoken(say, tools=tools))
     spoken = every if max_tokens is None else every[:max_tokens]
     for count in range(1, len(spoken) + 1) if stops else ():
         text = "".join(each.token.text for each in spoken[:count])
@@ -123,13 +138,13 @@ def write(
     return Written(spoken, say.finish_reason, None, say.end if ends else None, say)
 
 
-def _spoken(say: Say, *, tools: bool, refusals: bool) -> Iterator[Spoken]:
+def _spoken(say: Say, *, tools: bool) -> Iterator[Spoken]:
     for token in say.reasoning:
         yield Spoken(token, Part.REASONING, token.text)
     if say.reasoning:
         yield Spoken(Tok(_THOUGHT), Part.SYNTAX, "")
     for token in say.tokens:
-        yield Spoken(token, Part.REFUSAL if say.refusal and refusals else Part.CONTENT, token.text)
+        yield Spoken(token, Part.REFUSAL if say.refusal else Part.CONTENT, token.text)
     for index, call in enumerate(say.tool_calls):
         for each in _called(call, index):
             yield each if tools else replace(each, part=Part.CONTENT, text=each.token.text)
@@ -153,6 +168,25 @@ def _up_to(position: int, spoken: tuple[Spoken, ...]) -> tuple[Spoken, ...]:
         replace(each, text=each.text[: max(0, position - start)])
         for start, each in zip(starts, spoken, strict=False)
     )
+
+
+def _lagging(written: Written, characters: int) -> Written:
+    """The last so many characters of content are held back until the answer ends."""
+    spoken, sent, text = [], 0, ""
+    for each in written.spoken:
+        if each.part is Part.CONTENT:
+            text += each.text
+            ready = max(sent, len(text) - characters)
+            spoken.append(replace(each, text=text[sent:ready]))
+            sent = ready
+        else:
+            spoken.append(each)
+    held = text[sent:]
+    if held and written.end is None:
+        last = max(i for i, each in enumerate(spoken) if each.part is Part.CONTENT)
+        spoken[last] = replace(spoken[last], text=spoken[last].text + held)
+        held = ""
+    return replace(written, spoken=tuple(spoken), held=held)
 
 
 def runners_up(token: Tok, count: int) -> list[tuple[str, float]]:

@@ -93,7 +93,10 @@ class ChatAnswer:
         return called.script.id or f"{self.id[-24:]}{choice:04x}{called.index:04x}"
 
     def _choice(self, index: int, written: Written) -> dict[str, object]:
-        message: dict[str, object] = {"role": "assistant", "content": written.text(Part.CONTENT)}
+        message: dict[str, object] = {
+            "role": "assistant",
+            "content": written.text(Part.CONTENT) + written.text(Part.REFUSAL),
+        }
         if written.calls and not message["content"]:
             message["content"] = None
         if reasoning := written.text(Part.REASONING):

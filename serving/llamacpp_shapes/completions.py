@@ -36,7 +36,7 @@ class CompletionAnswer:
         spent = self._spent(0, written[0])
         choices = [
             {
-                "text": "".join(part.text for part in each.spoken),
+                "text": each.full_text,
                 "index": index,
                 "logprobs": self._logprobs(each, self._shown(each)),
                 "finish_reason": each.finish_reason,

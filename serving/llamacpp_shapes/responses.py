@@ -111,7 +111,7 @@ class ResponseAnswer:
                 "encrypted_content": "",
                 "status": "completed",
             }
-        if text := written.text(Part.CONTENT):
+        if text := written.text(Part.CONTENT) + written.text(Part.REFUSAL):
             yield {
                 "content": [text_part(text)],
                 "id": f"msg_{self.suffix}",

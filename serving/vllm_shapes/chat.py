@@ -120,6 +120,7 @@ class ChatAnswer:
                 stops=self.body.stops,
                 max_tokens=limit,
                 tools=self._reads_tools,
+                lags=True,
             )
             for i in range(self.body.n or 1)
         ]
@@ -135,7 +136,8 @@ class ChatAnswer:
     def _logprobs(self, say: Say, tokens: Sequence[Tok]) -> dict[str, object] | None:
         if not (self.body.logprobs and say.logprobs):
             return None
-        return chat_logprobs(tokens, self.body.top_logprobs or 0)
+        known = chat_logprobs(tokens, self.body.top_logprobs or 0)
+        return {"content": None, "refusal": known["content"]} if say.refusal else known
 
     def _calls(self, index: int, written: Written) -> list[dict[str, object]]:
         """As the whole text is parsed: a call that was cut leaves none at all."""
@@ -165,10 +167,11 @@ class ChatAnswer:
             content = "".join(each.token.text for each in written.spoken)
         elif calls and not content:
             content = "" if self._forced else None
+        refusal = written.text(Part.REFUSAL)
         message = {
             "role": "assistant",
-            "content": content,
-            "refusal": None,
+            "content": None if refusal else content,
+            "refusal": refusal or None,
             "annotations": None,
             "audio": None,
             "function_call": None,
@@ -208,12 +211,9 @@ class ChatAnswer:
             ends = written.end is None and count == last
             yield self._spoken(index, written, spoken, ends=ends)
         if written.end is not None:
-            yield self._spoken(index, written, Spoken(written.end, self._end_part, ""), ends=True)
-
-    @property
-    def _end_part(self) -> Part:
-        """With tools in play, the parser has nothing to say at the end."""
-        return Part.SYNTAX if self._reads_tools else Part.CONTENT
+            part = Part.CONTENT if written.held or not self.facts.tools else Part.SYNTAX
+            end = Spoken(written.end, part, written.held)  # a parser has no words for nothing
+            yield self._spoken(index, written, end, ends=True)
 
     def _spoken(self, index: int, written: Written, spoken: Spoken, *, ends: bool) -> bytes:
         delta = self._delta(index, written, spoken)
@@ -232,8 +232,10 @@ class ChatAnswer:
 
     def _delta(self, index: int, written: Written, spoken: Spoken) -> dict[str, object]:
         match spoken.part:
-            case Part.CONTENT | Part.REFUSAL:
-                return {"content": spoken.text}
+            case Part.CONTENT:
+                return {"content": spoken.text} if spoken.text or not self.facts.tools else {}
+            case Part.REFUSAL:
+                return {"refusal": spoken.text}
             case Part.REASONING:
                 return {"reasoning": spoken.text} if self.body.include_reasoning else {}
             case Part.NAME | Part.ARGUMENTS:

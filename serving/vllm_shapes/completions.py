@@ -89,7 +89,9 @@ class CompletionAnswer:
         # The engine decodes one token to have read the prompt, and says that it was asked for.
         limit = 1 if self._only_echoes else limit
         return [
-            write(says[i % len(says)], stops=self.body.stops, max_tokens=limit, tools=False)
+            write(
+                says[i % len(says)], stops=self.body.stops, max_tokens=limit, tools=False, lags=True
+            )
             for i in range(self._n * len(self.body.prompts))
         ]
 
@@ -141,7 +143,7 @@ class CompletionAnswer:
 
     def _choice(self, index: int, written: Written) -> dict[str, object]:
         echoed = self._echoed(index)
-        said = "" if self._only_echoes else "".join(each.text for each in written.spoken)
+        said = "" if self._only_echoes else written.full_text
         return {
             "index": index,
             "text": "".join(echoed) + said,
@@ -160,7 +162,7 @@ class CompletionAnswer:
         offset = 0
         pairs = [(each.token, each.text) for each in written.spoken]
         if written.end is not None:
-            pairs.append((written.end, ""))
+            pairs.append((written.end, written.held))
         for count, (token, text) in enumerate(pairs, 1):
             yield self._chunk(
                 index,

@@ -10,6 +10,13 @@ from serving.vllm_shapes.errors import bad_request, check_lengths, check_model, 
 from serving.written import Written
 
 MAX_TOP_LOGPROBS = 20
+TOOL: Mapping[str, object] = dict.fromkeys(
+    (
+        *("name", "parameters", "strict", "type", "allowed_callers", "async"),
+        *("defer_loading", "description", "output_schema"),
+    )
+)
+"""What a function is echoed with, given or not."""
 
 
 def parse(raw: bytes, facts: Facts) -> ResponseBody:
@@ -67,7 +74,7 @@ def response_object(
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "temperature": 1.0 if body.temperature is None else body.temperature,
         "tool_choice": body.tool_choice if body.tools else "none",
-        "tools": body.tools,
+        "tools": [{**TOOL, **tool} for tool in body.tools],
         "top_p": 1.0 if body.top_p is None else body.top_p,
         "background": body.background,
         "max_output_tokens": min(body.max_output_tokens or room, room),

@@ -45,8 +45,11 @@ class ResponseAnswer:
         story = _Story(self)
         opening = story.opening()
         steps = tuple(b"".join(story.step(written, spoken)) for spoken in written.spoken)
+        closing = []
+        if written.held and written.end is not None:
+            closing += story.step(written, Spoken(written.end, Part.CONTENT, written.held))
         story.close()
-        closing = [b"".join(story.take())]
+        closing += story.take()
         if written.finish_reason is not None:
             final = self._finished(written, story.items)
             self._store(encode(final))
@@ -90,6 +93,7 @@ class ResponseAnswer:
             stops=self.body.stops,
             max_tokens=self.body.max_output_tokens,
             tools=self.facts.tools and self.body.brings_tools,
+            lags=True,
         )
 
     def _finished(self, written: Written, items: Sequence[Item]) -> dict[str, object]:
@@ -113,6 +117,8 @@ class ResponseAnswer:
         if self.wants_logprobs and written.script.logprobs:
             logprobs = response_logprobs(written.tokens, self.top)
         content = [text_part(text, logprobs)] if text else []
+        if refusal := written.text(Part.REFUSAL):
+            content = [refusal_part(refusal)]
         yield message_item(self.item_id("msg"), content, status="completed")
 
     def _calls(self, written: Written) -> Iterator[Item]:
@@ -165,9 +171,12 @@ class _Story:
     def step(self, written: Written, spoken: Spoken) -> list[bytes]:
         """What this token adds."""
         match spoken.part:
-            case Part.CONTENT | Part.REFUSAL if spoken.text:
+            case Part.CONTENT if spoken.text:
                 self._turn_to(Part.CONTENT)
                 self._text_delta(written, spoken)
+            case Part.REFUSAL:
+                self._turn_to(Part.REFUSAL)
+                self._say("response.refusal.delta", content_index=0, delta=spoken.text)
             case Part.REASONING:
                 self._turn_to(Part.REASONING)
                 self._say("response.reasoning_text.delta", content_index=0, delta=spoken.text)
@@ -186,6 +195,8 @@ class _Story:
         match self._open:
             case Part.CONTENT:
                 self._close_message()
+            case Part.REFUSAL:
+                self._close_refusal()
             case Part.REASONING:
                 self._close_reasoning()
             case Part.ARGUMENTS:
@@ -219,10 +230,10 @@ class _Story:
             return
         self.close()
         self._open = part
-        if part is Part.CONTENT:
+        if part is not Part.REASONING:
             self._id = self.answer.item_id("msg", len(self.items))
             self._item("response.output_item.added", message_item(self._id, [], "in_progress"))
-            piece: Item = text_part("", [])
+            piece = text_part("", []) if part is Part.CONTENT else refusal_part("")
         else:
             self._id = self.answer.item_id("rs", len(self.items))
             item = reasoning_item(self._id, None, status="in_progress")
@@ -238,12 +249,18 @@ class _Story:
         self._open, self._call = Part.ARGUMENTS, called
         self._id = self.answer.item_id("fc", len(self.items))
         item = call_item(self._id, self.answer.call_id(called), called.name, "", "in_progress")
-        self._item("response.output_item.added", item | {"created_by": None})
+        self._item("response.output_item.added", item)
 
     def _close_message(self) -> None:
         logprobs = response_logprobs(self._said, self.answer.top) or None
         part = text_part(self._text, logprobs)
         self._say("response.output_text.done", content_index=0, logprobs=[], text=self._text)
+        self._say("response.content_part.done", content_index=0, part=part)
+        self._finish(message_item(self._id, [part], "completed"))
+
+    def _close_refusal(self) -> None:
+        part = refusal_part(self._text)
+        self._say("response.refusal.done", content_index=0, refusal=self._text)
         self._say("response.content_part.done", content_index=0, part=part)
         self._finish(message_item(self._id, [part], "completed"))
 
@@ -262,12 +279,16 @@ class _Story:
 
 _KEY_ORDER = (
     *("arguments", "content_index", "delta", "item", "item_id", "logprobs", "output_index"),
-    *("part", "response", "sequence_number", "text", "type", "name"),
+    *("part", "refusal", "response", "sequence_number", "text", "type", "name"),
 )
 
 
 def text_part(text: str, logprobs: list[dict[str, object]] | None) -> Item:
     return {"annotations": [], "text": text, "type": "output_text", "logprobs": logprobs}
+
+
+def refusal_part(text: str) -> Item:
+    return {"refusal": text, "type": "refusal"}
 
 
 def message_item(item_id: str, content: list[Item], status: str) -> Item:
@@ -300,6 +321,8 @@ def call_item(item_id: str, call_id: str, name: str, arguments: str, status: str
         "name": name,
         "type": "function_call",
         "id": item_id,
+        "async": None,
+        "caller": None,
         "namespace": None,
         "status": status,
     }

@@ -8,18 +8,21 @@ import pytest
 
 from serving.dialect import Refused
 from serving.say import SURE, Say, Tok
-from tests.serving.speakers import CHAT, VLLM, anonymous, events, script_of
+from tests.serving.speakers import CHAT, VLLM, Speaker, anonymous, events, facts, script_of
+
+PLAIN = Speaker(VLLM.dialect, VLLM.folder, facts(tools=False))
+"""Started without a tool parser, as the recordings were."""
 
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
 ENDINGS = [("stop", 40), ("length", 12)]
 
 
 def whole(*says: Say, **wishes: object) -> Any:
-    return VLLM.whole(CHAT, ASK | wishes, *says)
+    return PLAIN.whole(CHAT, ASK | wishes, *says)
 
 
 def streamed(*says: Say, **wishes: object) -> str:
-    return VLLM.stream(CHAT, ASK | wishes, *says)
+    return PLAIN.stream(CHAT, ASK | wishes, *says)
 
 
 # As recorded
@@ -177,3 +180,33 @@ def test_an_answer_may_end_without_a_reason() -> None:
     *_, last, done = events(streamed(say))
     assert last["choices"][0]["finish_reason"] is None
     assert done == "[DONE]"
+
+
+# With a tool parser
+
+
+def test_text_lags_behind_the_tokens_where_there_are_stop_strings_as_recorded() -> None:
+    recorded = [e["choices"][0] for e in events(VLLM.recorded("chat_stream_stop_string.sse"))[:-1]]
+    tokens = [each["logprobs"]["content"][0] for each in recorded[1:]]
+    wishes = {"stop": ["France"], "logprobs": True, "top_logprobs": 1}
+
+    said = events(VLLM.stream(CHAT, ASK | wishes, script_of(tokens, "length")))
+
+    assert [anonymous(e["choices"][0]) for e in said[:-1]] == [anonymous(c) for c in recorded]
+    assert [c["delta"].get("content") for c in recorded] == ["", None, "The ca", "pit", "al of "]
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_what_was_held_back_comes_with_the_end(*, tools: bool) -> None:
+    engine = Speaker(VLLM.dialect, VLLM.folder, facts(tools=tools))
+
+    chunks = events(engine.stream(CHAT, ASK | {"stop": "xyz"}, Say("one", " two")))[:-1]
+
+    deltas = [chunk["choices"][0]["delta"].get("content") for chunk in chunks]
+    assert deltas == ["", "o", "ne t", "wo"]
+
+
+def test_a_parser_ends_with_an_empty_delta() -> None:
+    *_, last, _ = events(VLLM.stream(CHAT, ASK, Say("one")))
+
+    assert last["choices"][0]["delta"] == {}

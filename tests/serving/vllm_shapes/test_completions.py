@@ -35,7 +35,7 @@ def spoken(logprobs: list[Any]) -> list[Tok]:
 # As recorded
 
 
-@pytest.mark.parametrize(("ending", "top", "max_tokens"), [("length", 3, 6)])
+@pytest.mark.parametrize(("ending", "top", "max_tokens"), [("length", 3, 6), ("stop", 1, 60)])
 def test_a_stream_is_chunk_for_chunk_what_was_recorded(
     ending: str, top: int, max_tokens: int
 ) -> None:
@@ -49,13 +49,40 @@ def test_a_stream_is_chunk_for_chunk_what_was_recorded(
     assert [anonymous(event) for event in said] == [anonymous(event) for event in chunks]
 
 
-def test_a_whole_answer_is_what_was_recorded() -> None:
-    answer = json.loads(VLLM.recorded("completions_length.json"))
+@pytest.mark.parametrize(("ending", "top"), [("length", 3), ("stop", 1)])
+def test_a_whole_answer_is_what_was_recorded(ending: str, top: int) -> None:
+    answer = json.loads(VLLM.recorded(f"completions_{ending}.json"))
     tokens = spoken([answer["choices"][0]["logprobs"]])
+    say = Say(*tokens) if ending == "length" else Say(*tokens[:-1], end=tokens[-1])
 
-    said = whole(Say(*tokens), logprobs=3, max_tokens=len(tokens))
+    said = whole(say, logprobs=top, max_tokens=6 if ending == "length" else 60)
 
     assert anonymous(said) == anonymous(answer)
+
+
+def test_several_prompts_are_streamed_in_turn_and_counted_together_as_recorded() -> None:
+    recorded = events(VLLM.recorded("completions_stream_two_prompts.sse"))
+    body = {"prompt": ["The capital of France is", "One two"], "n": 2, "max_tokens": 2}
+
+    said = streamed(Say("a", "b"), **body, **USAGE)
+
+    for chunks in (recorded, said):
+        choices = [chunk["choices"][0] for chunk in chunks[:-2]]
+        assert sorted(c["index"] for c in choices) == [0, 0, 1, 1, 2, 2, 3, 3]
+        assert [c["finish_reason"] for c in choices[4:]] == ["length"] * 4
+    assert said[-2]["usage"] == recorded[-2]["usage"]
+
+
+def test_a_streamed_echo_comes_with_the_first_token_as_recorded() -> None:
+    recorded = events(VLLM.recorded("completions_stream_echo.sse"))
+
+    said = streamed(Say(" Paris", "."), echo=True, logprobs=1, max_tokens=2)
+
+    for chunks in (recorded, said):
+        texts = [chunk["choices"][0]["text"] for chunk in chunks[:-1]]
+        assert texts == ["The capital of France is Paris", "."]
+        offsets = [chunk["choices"][0]["logprobs"]["text_offset"] for chunk in chunks[:-1]]
+        assert offsets == [[0, 3, 11, 14, 21, 24], [30]]
 
 
 def test_an_echo_has_the_recorded_shape_with_nothing_known_of_the_first_token() -> None:

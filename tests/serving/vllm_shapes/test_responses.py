@@ -1,6 +1,7 @@
 """A recorded response of vLLM 0.32, turned into a script, comes back as it was recorded."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -82,6 +83,31 @@ def test_a_stream_that_was_cut_says_completed_of_an_incomplete_response() -> Non
     assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
 
 
+def test_a_call_is_event_for_event_what_was_recorded() -> None:
+    recorded = VLLM.recorded("responses_tools_stream.sse")
+    chunks = events(recorded)
+    (done,) = of_kind(chunks, "response.function_call_arguments.done")
+    body = {
+        "temperature": 0,
+        "max_output_tokens": 64,
+        "tool_choice": "required",
+        "tools": [_wished(tool) for tool in chunks[0]["response"]["tools"]],
+    }
+
+    call = ToolCall(done["name"], tuple(re.findall('"|Paris', done["arguments"])))
+    said = VLLM.stream(RESPONSES, ASK | body, Say(tool_calls=(call,)))
+
+    assert names(said) == names(recorded)
+    for ours, theirs in zip(events(said), chunks, strict=True):
+        for each in (ours, theirs):
+            (each.get("response") or {}).pop("usage", None)
+        assert anonymous(ours) == anonymous(theirs)
+
+
+def _wished(tool: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in tool.items() if value is not None}
+
+
 # The OpenAI client reads it
 
 
@@ -93,6 +119,7 @@ def test_a_stream_that_was_cut_says_completed_of_an_incomplete_response() -> Non
         Say(tool_calls=(CALL,)),
         Say("Let me see.", tool_calls=(CALL, ToolCall("get_weather", '{"city": "Rome"}'))),
         Say(),
+        Say("I", " cannot", refusal=True),
     ],
 )
 def test_every_event_is_one_that_the_openai_client_knows(say: Say) -> None:

@@ -164,5 +164,55 @@ def test_reasoning_can_be_left_out() -> None:
     ]
 
 
-def test_a_local_engine_writes_a_refusal_as_content() -> None:
-    assert choice(Say("I", " cannot", refusal=True))["message"]["content"] == "I cannot"
+def test_a_refusal_is_told_as_openai_tells_it() -> None:
+    say = Say("I", " cannot", refusal=True)
+
+    said = choice(say, logprobs=True, top_logprobs=1)
+
+    assert (said["message"]["content"], said["message"]["refusal"]) == (None, "I cannot")
+    assert said["logprobs"]["content"] is None
+    assert [entry["token"] for entry in said["logprobs"]["refusal"]][:2] == ["I", " cannot"]
+    assert [each["delta"] for each in choices(say)][1:3] == [
+        {"refusal": "I"},
+        {"refusal": " cannot"},
+    ]
+
+
+# As recorded
+
+
+def test_a_required_call_is_read_out_of_its_tokens_as_recorded() -> None:
+    recorded = [
+        e["choices"][0] for e in events(VLLM.recorded("chat_tools_required_stream.sse"))[:-1]
+    ]
+    wishes = {"tool_choice": "required", "logprobs": True, "top_logprobs": 1}
+    call = ToolCall("get_weather", ('"', "Paris", '"'))
+
+    said = choices(Say(tool_calls=(call,)), **wishes)
+
+    for chunks in (recorded, said):
+        told = [each["delta"] for each in chunks if each["delta"]]
+        first, *rest = told[1:]
+        assert list(first["tool_calls"][0]) == ["id", "type", "index", "function"]
+        assert [list(delta) for delta in told[1:]] == [["content", "tool_calls"]] * 4
+        assert [p["tool_calls"][0] for p in rest] == [
+            {"index": 0, "function": {"arguments": text}} for text in ('"', "Paris", '"')
+        ]
+        assert (chunks[-1]["delta"], chunks[-1]["finish_reason"]) == ({}, "tool_calls")
+        assert list(chunks[5]) == ["index", "delta", "logprobs", "finish_reason", "token_ids"]
+        text = "".join(t["token"] for c in chunks[1:] for t in c["logprobs"]["content"])
+        assert text == (
+            '<tool_call>\n{"name": "get_weather", "arguments": "Paris"}\n</tool_call><|im_end|>'
+        )
+
+
+def test_a_whole_call_has_the_recorded_shape() -> None:
+    recorded = json.loads(VLLM.recorded("chat_tools_required.json"))["choices"][0]
+
+    said = choice(Say(tool_calls=(ToolCall("get_weather", '"Paris"'),)), tool_choice="required")
+
+    assert list(said["message"]) == list(recorded["message"])
+    ours, theirs = said["message"]["tool_calls"][0], recorded["message"]["tool_calls"][0]
+    assert (list(ours), ours["function"]) == (list(theirs), theirs["function"])
+    assert said["finish_reason"] == recorded["finish_reason"] == "tool_calls"
+    assert said["message"]["content"] == recorded["message"]["content"] == ""
