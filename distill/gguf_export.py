@@ -5,6 +5,7 @@ q and k are reordered on the way (for a LoRA: the rows of B).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,21 @@ def rope_rows(rows: Floats, heads: int) -> Floats:
     return np.ascontiguousarray(pairs.swapaxes(1, 2).reshape(count, columns))
 
 
-def _in_file_order(name: str, rows: Floats, *, heads: int, kv_heads: int) -> Floats:
-    return rope_rows(rows, {"attn_q": heads, "attn_k": kv_heads}[name]) if name in _ROPED else rows
+@dataclass(frozen=True)
+class RoPEHeads:
+    """How many heads the matrices have whose rows are reordered."""
+
+    query: int
+    key: int
+
+    @property
+    def of(self) -> dict[str, int]:
+        """Heads by llama.cpp's name."""
+        return {"attn_q": self.query, "attn_k": self.key}
 
 
-_ROPED = ("attn_q", "attn_k")
+def _in_file_order(name: str, rows: Floats, heads: RoPEHeads) -> Floats:
+    return rope_rows(rows, heads.of[name]) if name in heads.of else rows
 
 
 def export_lora(
@@ -47,8 +58,7 @@ def export_lora(
     path: Path,
     *,
     alpha: float,
-    heads: int,
-    kv_heads: int,
+    heads: RoPEHeads,
 ) -> None:
     """Writes a peft state dict as the adapter file that llama.cpp loads, in float16."""
     writer = GGUFWriter(path, "llama")
@@ -61,7 +71,7 @@ def export_lora(
         module, _, side = rest.removesuffix(".weight").rpartition(".")
         name = NAMES[module]
         if side == "lora_B":
-            values = _in_file_order(name, values, heads=heads, kv_heads=kv_heads)  # noqa: PLW2901
+            values = _in_file_order(name, values, heads)  # noqa: PLW2901
         writer.add_tensor(f"blk.{layer}.{name}.weight.{side.lower()}", values.astype(np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -78,8 +88,7 @@ def export_delta(
     trained: Sequence[int],
     bits: int,
     block: int,
-    heads: int,
-    kv_heads: int,
+    heads: RoPEHeads,
 ) -> float:
     """Writes what training added to the base's layers; returns the relative error of the coding.
 
@@ -98,7 +107,7 @@ def export_delta(
                 continue
             was = stored[f"blk.{base_layers[at]}.{name}.weight"]
             plain = dequantize(was.data, was.tensor_type).astype(np.float32)
-            rows = _in_file_order(name, values, heads=heads, kv_heads=kv_heads)
+            rows = _in_file_order(name, values, heads)
             coded[own] = encode(rows - plain, bits=bits, block=block)
             lost += float(np.square(coded[own].values() - (rows - plain)).sum())
             total += float(np.square(rows - plain).sum())

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from distill.recipe import StudentRecipe, TeacherRecipe
+from distill.shipped import Begin
 from distill.teacher import AdapterShape
 
 
@@ -22,6 +23,7 @@ STUDENT: dict[str, Callable[[str], Any]] = {
     "bits": int,
     "block": int,
     "seed": int,
+    "begin": Begin,
 }
 """Fields of `StudentRecipe`."""
 
@@ -30,6 +32,7 @@ TEACHER: dict[str, Callable[[str], Any]] = {
     "adapted_from": int,
     "teacher_epochs": float,
     "teacher_seed": int,
+    "teacher_begin": Begin,
 }
 """`rank` keeps alpha at twice the rank; `adapted_from` is the adapter's lowest layer."""
 
@@ -65,6 +68,7 @@ def teacher_recipe(asked: argparse.Namespace) -> TeacherRecipe:
         shape=AdapterShape(rank=rank, alpha=2 * rank, first_layer=first),
         epochs=given.get("teacher_epochs", usual.epochs),
         seed=given.get("teacher_seed", usual.seed),
+        begin=given.get("teacher_begin", usual.begin),
         plan=replace(usual.plan, **dict(_given(asked, PLAN))),
     )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.pretrained import unpacked
+from distill.shipped import Begin
 from distill.students import bottom_layers
 from distill.teacher import AdapterShape
 from distill.train import TrainPlan
@@ -31,6 +32,7 @@ class TeacherRecipe:
     digit_weight: float = 0.5
     plan: TrainPlan = field(default_factory=_teacher_plan)
     seed: int = 0
+    begin: Begin = Begin.FRESH
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class StudentRecipe:
     digit_weight: float = 0.3
     plan: TrainPlan = field(default_factory=_student_plan)
     seed: int = 0
+    begin: Begin = Begin.FRESH
     bits: int = 4
     block: int = 64
 

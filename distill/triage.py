@@ -50,6 +50,7 @@ from distill.probe import probe
 from distill.recipe import KEPT_AT, StudentRecipe, TeacherRecipe, Workshop
 from distill.release import release
 from distill.served import ask_all, load_answers, save_answers, serve
+from distill.shipped import Begin, rope_heads, shipped_student, take_shipped_adapter
 from distill.states import FrozenStates, keep_states
 from distill.students import check_frozen, freeze_below, pruned
 from distill.teacher import (
@@ -87,6 +88,8 @@ def train_teacher(at: Workshop, recipe: TeacherRecipe) -> None:
     rows = _rows(at)
     states = _states(at, base, rows, recipe.shape.first_layer)
     adapted = with_adapter(base, recipe.shape, recipe.seed)
+    if recipe.begin is Begin.SHIPPED:
+        take_shipped_adapter(adapted)
     core = adapted.base_model.model
     batches = _batches(rows.gold, recipe.rows, recipe.epochs, recipe.seed)
     loss_of = _loss_of(core, rows.gold, states, rows.tokens, recipe.digit_weight)
@@ -122,8 +125,7 @@ def train_student(at: Workshop, teacher: TeacherRecipe, recipe: StudentRecipe) -
         for row in rows.gold
     ]
     torch.manual_seed(recipe.seed)
-    source = merged(base, at.adapter) if recipe.teacher_share else base
-    student = pruned(source, recipe.layers)
+    student = _first_student(at, base, recipe)
     freeze_below(student, recipe.first_trained)
     batches = _batches(examples, recipe.rows, recipe.epochs, recipe.seed)
     loss_of = _loss_of(student, examples, states, rows.tokens, recipe.digit_weight)
@@ -133,16 +135,20 @@ def train_student(at: Workshop, teacher: TeacherRecipe, recipe: StudentRecipe) -
     torch.save(student.state_dict(), at.student)
 
 
+def _first_student(at: Workshop, base: Any, recipe: StudentRecipe) -> Any:  # noqa: ANN401
+    if recipe.begin is Begin.SHIPPED:
+        return shipped_student(base, recipe.layers)
+    return pruned(merged(base, at.adapter) if recipe.teacher_share else base, recipe.layers)
+
+
 def export(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None:
     """The two files that ship, and the student derived from them as a user's machine does."""
-    settings = load_model(at.base).config
-    heads, kv_heads = settings.num_attention_heads, settings.num_key_value_heads
+    heads = rope_heads(load_model(at.base))
     export_lora(
         load_file(at.adapter / "adapter_model.safetensors"),
         at.lora_file,
         alpha=teacher.shape.alpha,
         heads=heads,
-        kv_heads=kv_heads,
     )
     weights = {k: v.numpy() for k, v in torch.load(at.student, weights_only=True).items()}
     error = export_delta(
@@ -154,7 +160,6 @@ def export(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None
         bits=student.bits,
         block=student.block,
         heads=heads,
-        kv_heads=kv_heads,
     )
     log.info("delta in %d bits a weight, relative error %.3f", student.bits, error)
     derive(at.base_gguf, at.delta_file, at.student_file)

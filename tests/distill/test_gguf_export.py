@@ -10,10 +10,10 @@ pytest.importorskip("gguf")
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import dequantize, quantize
 
-from distill.gguf_export import NAMES, export_delta, export_lora, rope_rows
+from distill.gguf_export import NAMES, RoPEHeads, export_delta, export_lora, rope_rows
 from serving.triage.derive import derive
 
-WIDTH, HEADS, KV_HEADS = 64, 4, 2
+WIDTH, HEADS = 64, RoPEHeads(query=4, key=2)
 Q4, Q8 = GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q8_0
 ROWS = {"attn_k": WIDTH // 2, "attn_v": WIDTH // 2}
 
@@ -32,13 +32,11 @@ def test_an_adapter_is_named_as_llama_cpp_expects(tmp_path: Path) -> None:
     b = random(WIDTH, 2, seed=1)
     weights = {key.format("A"): random(2, WIDTH, seed=0), key.format("B"): b}
     path = tmp_path / "lora.gguf"
-    export_lora(weights, path, alpha=4, heads=HEADS, kv_heads=KV_HEADS)
+    export_lora(weights, path, alpha=4, heads=HEADS)
     read = GGUFReader(path)
     found = {tensor.name: np.array(tensor.data) for tensor in read.tensors}
     assert set(found) == {"blk.3.attn_q.weight.lora_a", "blk.3.attn_q.weight.lora_b"}
-    assert np.array_equal(
-        found["blk.3.attn_q.weight.lora_b"], rope_rows(b, HEADS).astype(np.float16)
-    )
+    assert np.array_equal(found["blk.3.attn_q.weight.lora_b"], rope_rows(b, 4).astype(np.float16))
     assert read.fields["adapter.type"].contents() == "lora"
     assert read.fields["adapter.lora.alpha"].contents() == 4
 
@@ -78,7 +76,6 @@ def test_what_is_derived_is_what_was_trained(tmp_path: Path) -> None:
         bits=8,
         block=64,
         heads=HEADS,
-        kv_heads=KV_HEADS,
     )
     derive(base, delta, out)
 
@@ -86,7 +83,7 @@ def test_what_is_derived_is_what_was_trained(tmp_path: Path) -> None:
     for module, name in NAMES.items():
         tensor = found[f"blk.1.{name}.weight"]
         wanted = trained[f"model.layers.1.{module}.weight"]
-        if name in {"attn_q", "attn_k"}:
-            wanted = rope_rows(wanted, HEADS if name == "attn_q" else KV_HEADS)
+        if name in HEADS.of:
+            wanted = rope_rows(wanted, HEADS.of[name])
         assert np.abs(dequantize(tensor.data, tensor.tensor_type) - wanted).max() < 0.05
     assert np.array_equal(np.array(found["output_norm.weight"].data), random(WIDTH, seed=6))
