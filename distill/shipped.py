@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 import torch
-from peft import set_peft_model_state_dict
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
 from distill.gguf_export import RoPEHeads
 from distill.gguf_import import changed_weights, read_lora
@@ -36,10 +36,10 @@ def take_shipped_adapter(adapted: Any) -> None:  # noqa: ANN401
     path = verified(manifest().teacher_adapter)
     read = read_lora(path, rope_heads(adapted))
     weights = {name: torch.from_numpy(values) for name, values in read.items()}
-    found = set_peft_model_state_dict(adapted, weights, ignore_mismatched_sizes=True)
-    lacking = [name for name in found.missing_keys if "lora_" in name]
-    if lacking or found.unexpected_keys or found.mismatched_keys:
+    wanted = {name: weight.shape for name, weight in get_peft_model_state_dict(adapted).items()}
+    if {name: weight.shape for name, weight in weights.items()} != wanted:
         raise OtherShape(f"{path}: not an adapter of the recipe's rank and layers")
+    set_peft_model_state_dict(adapted, weights)
 
 
 def shipped_student(base: Any, layers: tuple[int, ...]) -> Any:  # noqa: ANN401
