@@ -1,6 +1,6 @@
 """How the embedded default is made: every number of the recipe, and where a run writes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distill.pretrained import unpacked
@@ -27,7 +27,7 @@ class TeacherRecipe:
     """LoRA on gold labels."""
 
     shape: AdapterShape = field(default_factory=AdapterShape)
-    epochs: float = 0.29
+    epochs: float = 1.0
     rows: int = 16
     digit_weight: float = 0.5
     plan: TrainPlan = field(default_factory=_teacher_plan)
@@ -63,14 +63,18 @@ class Workshop:
 
     base_gguf: Path
     out: Path
+    shared: Path | None = None
+    """Another run's folder, whose base and frozen states are used (and added to) instead."""
+    taught_by: Path | None = None
+    """Another run's folder, whose adapter and soft labels a student is made from."""
 
     @property
     def base(self) -> Path:
-        return unpacked(self.base_gguf, self.out / "base")
+        return unpacked(self.base_gguf, (self.shared or self.out) / "base")
 
     def states(self, part: str) -> Path:
         """Folder of the frozen layers' states for one part's texts."""
-        return self.out / "states" / part
+        return (self.shared or self.out) / "states" / part
 
     @property
     def adapter(self) -> Path:
@@ -79,6 +83,11 @@ class Workshop:
     @property
     def labels(self) -> Path:
         return self.out / "labels.jsonl"
+
+    @property
+    def teacher(self) -> "Workshop":
+        """Whose adapter and labels are the student's."""
+        return replace(self, out=self.taught_by or self.out, taught_by=None)
 
     @property
     def student(self) -> Path:

@@ -119,7 +119,7 @@ def train_student(at: Workshop, teacher: TeacherRecipe, recipe: StudentRecipe) -
     base = load_model(at.base)
     rows = _rows(at)
     states = _states(at, base, rows, recipe.first_trained)
-    labels = {label.id: label for label in read_soft_labels(at.labels)}
+    labels = {label.id: label for label in read_soft_labels(at.teacher.labels)}
     examples = [
         distilled(row, labels[row.id], recipe.teacher_share) if recipe.teacher_share else row
         for row in rows.gold
@@ -138,14 +138,14 @@ def train_student(at: Workshop, teacher: TeacherRecipe, recipe: StudentRecipe) -
 def _first_student(at: Workshop, base: Any, recipe: StudentRecipe) -> Any:  # noqa: ANN401
     if recipe.begin is Begin.SHIPPED:
         return shipped_student(base, recipe.layers)
-    return pruned(merged(base, at.adapter) if recipe.teacher_share else base, recipe.layers)
+    return pruned(merged(base, at.teacher.adapter) if recipe.teacher_share else base, recipe.layers)
 
 
 def export(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) -> None:
     """The two files that ship, and the student derived from them as a user's machine does."""
     heads = rope_heads(load_model(at.base))
     export_lora(
-        load_file(at.adapter / "adapter_model.safetensors"),
+        load_file(at.teacher.adapter / "adapter_model.safetensors"),
         at.lora_file,
         alpha=teacher.shape.alpha,
         heads=heads,
@@ -250,7 +250,7 @@ def probe_model(at: Workshop, teacher: TeacherRecipe, student: StudentRecipe) ->
         model, height = pruned(model, student.layers), student.first_trained
         model.load_state_dict(torch.load(at.student, weights_only=True))
     else:
-        model = merged(model, at.adapter)
+        model = merged(model, at.teacher.adapter)
     states = _states(at, load_model(at.base), rows, height)
     found = probe(model, rows.gold, states, rows.tokens)
     log.info("right %s, AUROC %.3f", found.right, found.auroc)
@@ -326,12 +326,14 @@ def main() -> None:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--base", type=Path, required=True, help="the base's GGUF file")
     parser.add_argument("--out", type=Path, required=True, help="where a run keeps its files")
+    parser.add_argument("--shared", type=Path, help="a run whose base and frozen states to use")
+    parser.add_argument("--taught-by", type=Path, help="a run whose teacher a student has")
     parser.add_argument("--part", choices=["calibration", "test"], default="calibration")
     parser.add_argument("--at-once", type=int, default=1, help="requests in flight (evaluate)")
     add_options(parser)
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    at = Workshop(asked.base, asked.out)
+    at = Workshop(asked.base, asked.out, shared=asked.shared, taught_by=asked.taught_by)
     at.out.mkdir(parents=True, exist_ok=True)
     STAGES[asked.stage](at, asked)
 
