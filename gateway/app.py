@@ -26,6 +26,7 @@ from gateway.health import Health
 from gateway.judging import Judging
 from gateway.metrics import Metrics
 from gateway.openapi import DescribedApp
+from gateway.overhead import Overhead
 from gateway.replicas import Replica, Replicas
 from gateway.retry import RetryBudget
 from gateway.route import Route, RouteTable
@@ -76,6 +77,7 @@ async def open_services(
             admission=_admission(settings.server, alarms),
             tap=Tap(traces, metrics, shadow, judging),
             metrics=metrics,
+            overhead=Overhead(metrics.took, clock),
             health=Health(routes, upstreams, clock),
             background=background,
             schemas=Schemas(on_unusable=metrics.schema_unusable),

@@ -56,7 +56,7 @@ def _print_as_it_comes(response: httpx.Response) -> bool:
                 return True
             try:
                 for choice in parse_reply(payload).choices:
-                    sys.stdout.write((choice.delta and choice.delta.content) or "")
+                    sys.stdout.write((choice.delta and choice.delta.words) or "")
                     sys.stdout.flush()
             except msgspec.DecodeError:
                 sys.stderr.write(f"\nnot a chunk: {payload[:200]!r}\n")

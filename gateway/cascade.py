@@ -12,6 +12,7 @@ from gateway.event_stream import EventStream
 from gateway.record import Record
 from gateway.reply import Reply
 from gateway.route import Role
+from gateway.stage import Stage
 from gateway.stream import Heard, Stream
 from gateway.transcript import Transcript
 from gateway.wire import UNREADABLE
@@ -82,7 +83,7 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
             with events.closed_on_error():
                 opening = await _opening(transcript, events)
             record.decide(role, reason)
-            return Stream(asked, record.origin(role), transcript, [opening], events)
+            return Stream(asked, role, record.origin(role), transcript, [opening], events)
         whole = await transcript.upstream.ask(call)
         reply = transcript.hear(whole, stream=False)
     except Trouble as trouble:
@@ -121,8 +122,8 @@ class _Draft:
     def heard(self) -> Answer:
         record = self.record
         if self.events is not None:
-            origin = record.origin(Role.STUDENT)
-            return Stream(record.asked, origin, self.transcript, self.held, self.events)
+            role, origin = Role.STUDENT, record.origin(Role.STUDENT)
+            return Stream(record.asked, role, origin, self.transcript, self.held, self.events)
         (payload, reply), *_ = self.held
         return _as_shown(record, Role.STUDENT, payload, reply)
 
@@ -142,8 +143,10 @@ async def _draft(record: Record) -> _Draft:
             draft = await _streamed_draft(record, transcript, gate, call)
         else:
             whole = await transcript.upstream.ask(call)
+            record.laps.skip()
             reply = transcript.hear(whole, stream=False)
             _feed(gate, transcript, reply)
+            record.laps.lap(Stage.GATE)
             transcript.ended(complete=True)
             held = [(whole, reply)]
             draft = _Draft(record, transcript, gate.finish(), held, None, complete=True)

@@ -99,11 +99,16 @@ class Message(msgspec.Struct):
     """The part of a message, or of a delta, that is read here."""
 
     role: str | None = None
-    content: str | None = None
+    words: str | None = msgspec.field(name="content", default=None)
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: msgspec.Raw = NULL
+    calls: msgspec.Raw = msgspec.field(name="tool_calls", default=NULL)
+
+    @property
+    def thoughts(self) -> str | None:
+        """VLLM has one name for it, llama.cpp and others the older one."""
+        return self.reasoning or self.reasoning_content
 
 
 _SILENT = Message()
@@ -119,24 +124,6 @@ class ChatChoice(msgspec.Struct):
     @property
     def said(self) -> Message:
         return self.delta or self.message or _SILENT
-
-    @property
-    def words(self) -> str | None:
-        return self.said.content
-
-    @property
-    def calls(self) -> msgspec.Raw:
-        return self.said.tool_calls
-
-    @property
-    def refusal(self) -> str | None:
-        return self.said.refusal
-
-    @property
-    def reasoning(self) -> str | None:
-        """VLLM has one name for it, llama.cpp and others the older one."""
-        said = self.said
-        return said.reasoning or said.reasoning_content
 
     def tokens(self) -> list[ChatToken]:
         return read_tokens(self.logprobs)

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.reply import Part
 from gateway.tool_calls import ToolCall, assembled
-from gateway.wire import UNREADABLE, is_there
+from gateway.wire import NULL, UNREADABLE, is_there
 from router import checks
 
 
@@ -19,14 +19,15 @@ class Choice:
     _calls: list[msgspec.Raw] = field(default_factory=list)
 
     def hear(self, part: Part) -> None:
-        if words := part.words:
+        said = part.said
+        if words := said.words:
             self._words.append(words)
-        if is_there(part.calls):
-            self._calls.append(part.calls)
-        if refusal := part.refusal:
+        if said.calls is not NULL and is_there(said.calls):
+            self._calls.append(said.calls)
+        if refusal := said.refusal:
             self._refusal.append(refusal)
-        if reasoning := part.reasoning:
-            self._reasoning.append(reasoning)
+        if thoughts := said.thoughts:
+            self._reasoning.append(thoughts)
         if (reason := part.finish_reason) is not None:
             self.finish_reason = reason
 

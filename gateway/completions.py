@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import msgspec
 
-from gateway.chat import ChatToken, TokenUsage, read_tokens
+from gateway.chat import ChatToken, Message, TokenUsage, read_tokens
 from gateway.errors import BadRequest
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
@@ -118,20 +118,8 @@ class CompletionChoice(msgspec.Struct):
     finish_reason: str | None = None
 
     @property
-    def words(self) -> str | None:
-        return self.text
-
-    @property
-    def calls(self) -> msgspec.Raw:
-        return NULL
-
-    @property
-    def refusal(self) -> str | None:
-        return None
-
-    @property
-    def reasoning(self) -> str | None:
-        return None
+    def said(self) -> Message:
+        return Message(words=self.text)
 
     def tokens(self) -> list[ChatToken]:
         if not is_there(self.logprobs):

@@ -1,5 +1,6 @@
 """The endpoints behind the URL table: the raw ASGI ones and the cold ones."""
 
+from collections.abc import Awaitable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Response
@@ -19,9 +20,10 @@ class HotEndpoint:
         self._on = on
         self._parse = parse
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Not `async` itself: every frame on the way is resumed again for every chunk."""
         http = Http(scope, receive, send, max_body_bytes=self._on.max_body_bytes)
-        await journey(http, self._on, self._parse)
+        return journey(http, self._on, self._parse)
 
 
 class Model(BaseModel):

@@ -1,26 +1,29 @@
 """One request, told downward: read this first.
 
-1. who is calling?                       5. plan (pure)
-2. read the body and parse it            6. answer: student, teacher or the cascade
-3. find the route                        7. respond, under provenance headers
-4. take a slot, freed when the last      8. close the record and hand it to the tap
-   byte left or the client hung up
+1. who is calling?                       5. take a slot, freed when the last
+2. read the body and parse it               byte left or the client hung up
+3. find the route                        6. answer: student, teacher or the cascade
+4. plan (pure)                           7. respond, under provenance headers
+                                         8. close the record and hand it to the tap
 """
 
 import logging
+import math
 import os
 from collections.abc import Callable
 
 from gateway.asgi import Http
 from gateway.cascade import answer
+from gateway.deadline import EXPLICIT, HINTS
+from gateway.deadline import until_s as waits_until_s
 from gateway.errors import ClientLeft, GatewayError, openai_body
 from gateway.expected import read_expected
 from gateway.record import Record
 from gateway.respond import respond
-from gateway.route import Route
 from gateway.services import Services
+from gateway.stage import Stage
 from gateway.wire import Asked
-from router.policy import Mode, Plan, plan
+from router.policy import Mode, plan
 from router.trace import Outcome, new_trace_id
 
 log = logging.getLogger(__name__)
@@ -38,14 +41,34 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
     try:
         caller = on.callers.identify(http.header(b"authorization"))
         http.refuse_other_than_json()
-        asked = parse(await http.body())
+        body = await http.body()
+        laps = on.overhead.laps()
+        asked = parse(body)
+        laps.lap(Stage.PARSE)
+        now_s = on.clock.monotonic_s()
+        until_s = _client_waits_until(http, now_s, stream=asked.stream)
         route, pin = on.routes.find_for(asked)
         planned = plan(route.mode, pin, generates=asked.generates, judgeable=asked.judgeable)
+        laps.lap(Stage.PLAN)
         if not on.admission.take(caller):
             async with http.cancelled_by_hang_up():
-                await on.admission.wait(caller)
+                await on.admission.wait(caller, math.inf if until_s is None else until_s - now_s)
+        laps.lap(Stage.ADMIT)
         try:
-            await _serve(http, on, asked, planned, route=route, caller=caller)
+            unix_s = on.clock.unix_s()
+            record = Record(
+                trace_id=new_trace_id(unix_s, os.urandom(10)),
+                asked=asked,
+                route=route,
+                plan=planned,
+                caller=caller,
+                clock=on.clock,
+                started_unix_s=unix_s,
+                started_s=now_s,
+                until_s=until_s,
+                laps=laps,
+            )
+            await _serve(http, on, record)
         finally:
             on.admission.free(caller)
     except ClientLeft:
@@ -55,27 +78,14 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
         await http.reply(error.status, openai_body(error), _retry_after(error))
 
 
-async def _serve(
-    http: Http, on: Services, asked: Asked, plan: Plan, *, route: Route, caller: str | None
-) -> None:
+async def _serve(http: Http, on: Services, record: Record) -> None:
     """From here on the request is accepted: whatever happens, one record of it is closed."""
-    now_s = on.clock.unix_s()
-    record = Record(
-        trace_id=new_trace_id(now_s, os.urandom(10)),
-        asked=asked,
-        route=route,
-        plan=plan,
-        caller=caller,
-        clock=on.clock,
-        started_unix_s=now_s,
-        started_s=on.clock.monotonic_s(),
-    )
-    if route.checks and plan.mode is Mode.CASCADE:
-        record.expected = read_expected(asked.fields, on.schemas)
+    if record.route.checks and record.plan.mode is Mode.CASCADE:
+        record.expected = read_expected(record.asked.fields, on.schemas)
     outcome, trouble = Outcome.FAILED, None
     try:
         async with http.cancelled_by_hang_up():
-            outcome = await respond(http, record, await answer(record))
+            outcome = await respond(http, record, await answer(record), on.metrics)
     except ClientLeft:
         outcome = Outcome.CLIENT_LEFT
     except GatewayError as error:
@@ -89,6 +99,12 @@ async def _serve(
     if trouble is not None and not http.started:
         headers = [*record.headers(), *_retry_after(trouble)]
         await http.reply(trouble.status, openai_body(trouble), headers)
+
+
+def _client_waits_until(http: Http, now_s: float, *, stream: bool) -> float | None:
+    """Raises BadRequest."""
+    hint = next((found for name in HINTS if (found := http.header(name)) is not None), None)
+    return waits_until_s(now_s, explicit=http.header(EXPLICIT), hint=hint, stream=stream)
 
 
 def _retry_after(error: GatewayError) -> list[tuple[bytes, bytes]]:

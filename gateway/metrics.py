@@ -8,13 +8,13 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from gateway.errors import GatewayError
 from gateway.exposition import Family, Kind, render
 from gateway.ledger import Ledger
 from gateway.record import Record
 from gateway.route import Role
+from gateway.stage import Stage
 from gateway.transcript import Transcript
 from router.divergence import Comparator
 
@@ -135,16 +135,6 @@ FAMILIES = (
 _KINDS = {family.name: family.kind for family in FAMILIES}
 
 Observe = Callable[[float], None]
-
-
-class Stage(StrEnum):
-    """The parts of our own time."""
-
-    PARSE = "parse"
-    ADMIT = "admit"
-    PLAN = "plan"
-    GATE = "gate"
-    RESPOND = "respond"
 
 
 def zero_gauges(ledger: Ledger) -> None:

@@ -30,7 +30,7 @@ class _Completion(Protocol):
     @property
     def parts(self) -> Sequence[object]: ...
     @property
-    def spent(self) -> object | None: ...
+    def usage(self) -> object | None: ...
 
 
 class _Wishes(Protocol):
@@ -53,8 +53,8 @@ def as_openai(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | Non
     if not asked.stream:
         return payload
     if not asked.include_usage:
-        return None if reply.spent is not None and not reply.parts else payload
-    if reply.spent is None and b'"usage":' not in payload:
+        return None if reply.usage is not None and not reply.parts else payload
+    if reply.usage is None and b'"usage":' not in payload:
         payload = payload[: payload.rindex(b"}")] + b',"usage":null}'
     return payload
 

@@ -8,6 +8,7 @@ from gateway.call import Call
 from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.origin import Origin
+from gateway.overhead import UNTIMED, Laps
 from gateway.route import Role, Route
 from gateway.transcript import Transcript
 from gateway.wire import Asked
@@ -36,6 +37,7 @@ class Record:
     started_unix_s: float
     started_s: float
     until_s: float | None = None
+    laps: Laps = UNTIMED
     expected: Expected = ANYTHING
     student: Transcript | None = None
     teacher: Transcript | None = None
@@ -69,9 +71,15 @@ class Record:
 
     def call(self, role: Role, *, observe: bool) -> Call:
         """What `role` is asked; observe: with the logprobs that the gate reads."""
-        asked = self.asked
-        body = asked.body_for(self.route.upstream(role).model, observe=observe)
-        return Call(asked.path, body, asked.ending, until_s=self.until_s)
+        asked, upstream = self.asked, self.route.upstream(role)
+        return Call(
+            asked.path,
+            asked.body_for(upstream.model, observe=observe),
+            asked.ending,
+            affinity=upstream.affinity_of(asked.fields),
+            until_s=self.until_s,
+            caller=self.caller,
+        )
 
     def origin(self, role: Role) -> Origin:
         return Origin(self.route.name, role.value)
@@ -92,8 +100,11 @@ class Record:
         self.spent_usd = self._cost_usd(Role.STUDENT) + self._cost_usd(Role.TEACHER)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Who answers and why: sent with the head, on streams too."""
-        found = [(b"x-tutelage-trace-id", self.trace_id.encode())]
+        """Who answers and why: sent with the head, on streams too. OpenAI's clients read the
+        request id under a name of their own.
+        """
+        trace_id = self.trace_id.encode()
+        found = [(b"x-request-id", trace_id), (b"x-tutelage-trace-id", trace_id)]
         if self.served_by is not None and self.reason is not None:
             found += [
                 (b"x-tutelage-served-by", self.served_by.value.encode()),

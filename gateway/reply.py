@@ -17,23 +17,29 @@ class Token(Protocol):
         """Its UTF-8 bytes, a part of a character included."""
 
 
+class Said(Protocol):
+    """Words, or a piece of them; None and null where there is nothing of a kind."""
+
+    @property
+    def words(self) -> str | None: ...
+    @property
+    def calls(self) -> msgspec.Raw:
+        """Tool calls, or pieces of them, as they came."""
+
+    @property
+    def refusal(self) -> str | None: ...
+    @property
+    def thoughts(self) -> str | None:
+        """Reasoning before the answer, where the engine tells it apart."""
+
+
 class Part(Protocol):
     """What a whole answer, or one event of a stream, says of one choice."""
 
     @property
     def index(self) -> int: ...
     @property
-    def words(self) -> str | None: ...
-    @property
-    def calls(self) -> msgspec.Raw:
-        """Tool calls, or pieces of them, as they came; null where there is none."""
-
-    @property
-    def refusal(self) -> str | None: ...
-    @property
-    def reasoning(self) -> str | None:
-        """Thoughts before the answer, where the engine tells them apart."""
-
+    def said(self) -> Said: ...
     @property
     def finish_reason(self) -> str | None:
         """Why the choice has ended; None while it goes on."""

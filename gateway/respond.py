@@ -2,30 +2,41 @@
 
 from gateway.asgi import Http
 from gateway.cascade import Answer
-from gateway.errors import UpstreamFailed
+from gateway.errors import UpstreamFailed, UpstreamRejected
+from gateway.metrics import Metrics
 from gateway.record import Record
+from gateway.stage import Stage
 from gateway.stream import Stream
 from router.trace import Outcome
 
 
-async def respond(http: Http, record: Record, answer: Answer) -> Outcome:
+async def respond(http: Http, record: Record, answer: Answer, metrics: Metrics) -> Outcome:
     """Send the answer under its provenance headers."""
     record.first_byte()
     if isinstance(answer, bytes):
+        record.laps.skip()
         await http.reply(200, answer, record.headers())
+        record.laps.lap(Stage.RESPOND)
         return Outcome.SERVED
     try:
-        return await _tell(http, record, answer)
+        return await _tell(http, record, answer, metrics)
     finally:
         answer.close()
 
 
-async def _tell(http: Http, record: Record, stream: Stream) -> Outcome:
+async def _tell(http: Http, record: Record, stream: Stream, metrics: Metrics) -> Outcome:
     await http.start_stream(record.headers())
+    now_s = record.clock.monotonic_s
+    observe = metrics.gaps(record.route.name, stream.role)
+    last_s = None
     try:
         while (batch := await stream.batch()) is not None:
             await http.send(batch)
-    except UpstreamFailed as error:
+            sent_s = now_s()
+            if last_s is not None:
+                observe(sent_s - last_s)
+            last_s = sent_s
+    except (UpstreamFailed, UpstreamRejected) as error:
         # The head is sent: the client learns it from an error event and the missing end.
         await http.end_stream(record.asked.failed(error))
         return Outcome.CUT

@@ -190,10 +190,14 @@ class ResponsesPart(msgspec.Struct):
     words: str | None = None
     calls: msgspec.Raw = NULL
     refusal: str | None = None
-    reasoning: str | None = None
+    thoughts: str | None = None
     finish_reason: str | None = None
     logged: list[msgspec.Raw] = []
     index: int = 0
+
+    @property
+    def said(self) -> "ResponsesPart":
+        return self
 
     def tokens(self) -> list[ChatToken]:
         return [token for raw in self.logged for token in _TOKENS.decode(raw) or ()]
@@ -235,7 +239,7 @@ class ResponsesReply(msgspec.Struct):
                 logged = [self.logprobs] if is_there(self.logprobs) else []
                 part = ResponsesPart(words=self.delta, logged=logged)
             case "response.reasoning_text.delta" | "response.reasoning_summary_text.delta":
-                part = ResponsesPart(reasoning=self.delta)
+                part = ResponsesPart(thoughts=self.delta)
             case "response.refusal.delta":
                 part = ResponsesPart(refusal=self.delta)
             case "response.output_item.done" if self.item and self.item.type == "function_call":

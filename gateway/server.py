@@ -175,6 +175,7 @@ async def serve(
                     access_log=False,
                     log_level="warning",
                     server_header=False,
+                    proxy_headers=False,  # nobody here asks for a client's address
                     timeout_graceful_shutdown=round(settings.server.drain_s),
                     callback_notify=read_gauges,
                     timeout_notify=_GAUGES_EVERY_S,

@@ -8,6 +8,7 @@ from gateway.callers import Callers
 from gateway.clock import Clock
 from gateway.health import Health
 from gateway.metrics import Metrics
+from gateway.overhead import Overhead
 from gateway.route import RouteTable
 from gateway.schemas import Schemas
 from gateway.tap import Tap
@@ -20,6 +21,7 @@ class Services:
     admission: Admission
     tap: Tap
     metrics: Metrics
+    overhead: Overhead
     health: Health
     background: Background
     schemas: Schemas

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from gateway.errors import UpstreamFailed
+from gateway.errors import UpstreamFailed, UpstreamRejected
 from gateway.event_stream import EventStream
 from gateway.origin import Origin
 from gateway.reply import Reply
+from gateway.route import Role
 from gateway.transcript import Transcript
 from gateway.wire import Asked
 
@@ -18,6 +19,7 @@ class Stream:
     """Its first events are here. Close it, also when it was never read."""
 
     asked: Asked
+    role: Role
     origin: Origin
     transcript: Transcript
     held: list[Heard]
@@ -28,7 +30,7 @@ class Stream:
         """All events that are here, framed for the client: at least one; None after the last.
 
         Events that came in one read leave in one write. After None, `last` is what ends a whole
-        stream. Raises UpstreamFailed when it breaks.
+        stream. Raises UpstreamFailed or UpstreamRejected when it breaks.
         """
         try:
             if self.held:
@@ -44,7 +46,7 @@ class Stream:
                 batch = self._heard(payload)
             while self.events.ready and (payload := await self.events.next()) is not None:
                 batch += self._heard(payload)
-        except UpstreamFailed as trouble:
+        except (UpstreamFailed, UpstreamRejected) as trouble:
             self.transcript.ended(complete=False, error=trouble)
             raise
         return batch

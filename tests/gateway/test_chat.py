@@ -72,9 +72,9 @@ def test_logprobs_of_a_recorded_answer_are_read(engine: str) -> None:
     assert len(tokens) > 3
     assert all(token.logprob <= 0 for token in tokens)
     assert choice.message is not None
-    assert choice.message.content is not None
+    assert choice.message.words is not None
     text = b"".join(token.text() for token in tokens)
-    assert text.removesuffix(b"<|im_end|>") == choice.message.content.encode()
+    assert text.removesuffix(b"<|im_end|>") == choice.message.words.encode()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

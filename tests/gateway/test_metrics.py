@@ -5,8 +5,9 @@ from functools import partial
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ledger import Ledger, new_memory
-from gateway.metrics import Metrics, Stage
+from gateway.metrics import Metrics
 from gateway.route import Role
+from gateway.stage import Stage
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:

@@ -140,3 +140,38 @@ async def test_the_keep_alive_connection_is_used_again() -> None:
             await on.events()
 
         assert on.student.connections == 1
+
+
+async def test_the_official_client_finds_the_trace_as_its_request_id() -> None:
+    async with rig() as on:
+        answer = await on.openai.chat.completions.create(model="support", messages=HELLO)
+
+        assert answer._request_id == (await on.traces.exchange()).trace_id
+
+
+async def test_a_client_that_says_how_long_it_waits_is_told_when_that_is_over() -> None:
+    async with rig() as on:
+        on.student.script(Say("late", held=True))
+        on.teacher.script(Say("late", held=True))
+
+        body = {"model": "support", "messages": HELLO}
+        answer = await on.http.post(
+            "/v1/chat/completions", json=body, headers={"x-tutelage-timeout-s": "0.2"}
+        )
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timed_out")
+        sent = on.student.requests[0].headers["x-tutelage-timeout-s"]
+        assert float(sent) <= 0.2
+
+
+async def test_a_deadline_that_is_none_is_refused() -> None:
+    async with rig() as on:
+        body = {"model": "support", "messages": HELLO}
+        answer = await on.http.post(
+            "/v1/chat/completions", json=body, headers={"x-tutelage-timeout-s": "soon"}
+        )
+
+        assert (answer.status_code, answer.json()["error"]["param"]) == (
+            400,
+            "x-tutelage-timeout-s",
+        )
