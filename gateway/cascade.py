@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from gateway.call import Call
 from gateway.errors import UpstreamFailed, UpstreamRejected, UpstreamTimedOut
 from gateway.event_stream import EventStream
+from gateway.expected import may_call
 from gateway.record import Record
 from gateway.reply import Reply
 from gateway.route import Role
 from gateway.stage import Stage
 from gateway.stream import Heard, Stream
 from gateway.transcript import Transcript
-from gateway.wire import UNREADABLE
+from gateway.wire import UNREADABLE, is_there
 from router.gate import AnswerGate, Verdict
 from router.policy import Mode
 from router.trace import Reason
@@ -135,7 +136,8 @@ class _Draft:
 
 async def _draft(record: Record) -> _Draft:
     """Let the student write until the gate rules; what it wrote must then pass the checks."""
-    gate = AnswerGate(record.rule(), record.asked.choices)
+    asked = record.asked
+    gate = AnswerGate(record.rule(), asked.choices, tools=may_call(asked.fields))
     transcript = record.begin(Role.STUDENT)
     call = record.call(Role.STUDENT, observe=True)
     try:
@@ -155,6 +157,7 @@ async def _draft(record: Record) -> _Draft:
         raise
     finally:
         record.tokens_seen, record.confidence = gate.tokens, gate.confidence
+        record.confidences = gate.confidences
     _check(draft)
     return draft
 
@@ -190,7 +193,11 @@ async def _streamed_draft(
 def _feed(gate: AnswerGate, transcript: Transcript, reply: Reply) -> Verdict:
     try:
         for part in reply.parts:
-            for token in part.tokens():
+            tokens, said = part.tokens(), part.said
+            if said.thoughts and not said.words and not is_there(said.calls):
+                gate.reasoned(part.index, len(tokens))
+                continue
+            for token in tokens:
                 gate.feed(part.index, token.text(), token.logprob)
     except UNREADABLE as error:
         name = transcript.upstream.name

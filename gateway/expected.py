@@ -33,6 +33,14 @@ def read_expected(fields: Fields, schemas: Schemas) -> Expected:
     )
 
 
+def may_call(fields: Fields) -> bool:
+    """Whether an answer may call a tool: what the gate must know, schemas apart."""
+    offered = fields.get("tools", fields.get("functions", NULL))
+    return (
+        is_there(offered) and bytes(offered) != b"[]" and _choice(fields)[0] is not Calls.MUST_NOT
+    )
+
+
 class _Schema(msgspec.Struct):
     """`json_schema` in chat, `format` in responses; some engines put `schema` beside the type."""
 

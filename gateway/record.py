@@ -44,6 +44,7 @@ class Record:
     served_by: Role | None = None
     reason: Reason | None = None
     confidence: float | None = None
+    confidences: tuple[float | None, ...] = ()
     tokens_seen: int | None = None
     first_byte_s: float | None = None
     total_s: float = 0.0
@@ -150,6 +151,7 @@ class Record:
             served_by=ServedBy(self.served_by.value) if self.served_by is not None else None,
             reason=self.reason,
             confidence=self.confidence,
+            confidences=self.confidences if len(self.confidences) > 1 else (),
             threshold=self.route.threshold if self.plan.mode is Mode.CASCADE else None,
             tokens_seen=self.tokens_seen,
             propensity=self.propensity,

@@ -99,6 +99,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
 
     ts: unix seconds of its arrival. total_s: arrival to the last byte.
     served_by, reason: None if nobody served, which is an error.
+    confidences: each choice's own, where there are several (n > 1).
     propensity: the probability with which it was chosen for a shadow, whether it was or not;
     None if it could not have been (pinned, say).
     """
@@ -116,6 +117,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     served_by: ServedBy | None = None
     reason: Reason | None = None
     confidence: float | None = None
+    confidences: tuple[float | None, ...] = ()
     threshold: float | None = None
     tokens_seen: int | None = None
     propensity: float | None = None

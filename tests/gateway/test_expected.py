@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.expected import read_expected
+from gateway.expected import may_call, read_expected
 from gateway.schemas import Schemas
 from router.checks import ANYTHING, Calls, Expected
 
@@ -165,6 +165,24 @@ def test_the_clients_own_limit(fields: Mapping[str, object], limit: int | None) 
 
 def test_parallel_calls_can_be_declined() -> None:
     assert not read(tools=CHAT_TOOLS, parallel_tool_calls=False).parallel_calls
+
+
+@pytest.mark.parametrize(
+    ("fields", "may"),
+    [
+        ({}, False),
+        ({"tools": []}, False),
+        ({"tools": None}, False),
+        ({"tools": CHAT_TOOLS}, True),
+        ({"functions": [{"name": "f"}]}, True),
+        ({"tools": CHAT_TOOLS, "tool_choice": "none"}, False),
+        ({"tools": CHAT_TOOLS, "tool_choice": "required"}, True),
+    ],
+)
+def test_whether_a_tool_may_be_called_at_all(fields: Mapping[str, object], may: bool) -> None:  # noqa: FBT001 - a column of the table
+    raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode(msgspec.json.encode(fields))
+
+    assert may_call(raw) is may
 
 
 known = st.sampled_from(
