@@ -104,29 +104,36 @@ async def rig(
     *,
     route: dict[str, Any] | None = None,
     student: dict[str, Any] | None = None,
+    teacher: dict[str, Any] | None = None,
+    small: dict[str, Any] | None = None,
+    large: dict[str, Any] | None = None,
     callers: Callers | None = None,
     **sections: Any,
 ) -> AsyncIterator[Rig]:
-    """`route` and `student` are merged into the config's route and student upstream."""
+    """`route`, `student` and `teacher` are merged into the config's route and upstreams.
+
+    `small` and `large` are how the scripted student and teacher are started.
+    """
     journal: list[str] = []
     traces = KeptTraces()
     async with (
-        ScriptedEngine(model="student", journal=journal) as small,
-        ScriptedEngine(model="teacher", journal=journal) as large,
+        ScriptedEngine(model="student", journal=journal, **(small or {})) as low,
+        ScriptedEngine(model="teacher", journal=journal, **(large or {})) as high,
     ):
         settings = config.Settings.model_validate(
             {
                 "upstreams": {
                     "student": {
-                        "base_url": small.base_url,
+                        "base_url": low.base_url,
                         "model": "student",
                         "timeouts": PATIENT,
                         **(student or {}),
                     },
                     "teacher": {
-                        "base_url": large.base_url,
+                        "base_url": high.base_url,
                         "model": "teacher",
                         "timeouts": PATIENT,
+                        **(teacher or {}),
                     },
                 },
                 "routes": {"support": {"student": "student", "teacher": "teacher"} | (route or {})},
@@ -141,7 +148,7 @@ async def rig(
             httpx.AsyncClient(base_url=url, timeout=30) as http,
             AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
         ):
-            yield Rig(small, large, journal, traces, on, url, client, http)
+            yield Rig(low, high, journal, traces, on, url, client, http)
 
 
 @asynccontextmanager
