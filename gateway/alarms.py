@@ -24,30 +24,21 @@ class Timers(Protocol):
     def call_at(self, when: float, callback: Callable[[], None], /) -> Stoppable: ...
 
 
-class Alarm:
-    """Will call `ring` unless it is cancelled."""
+class Ringing(Protocol):
+    """What is kept in a bucket."""
 
-    __slots__ = ("_alarms", "_bucket", "ring")
-
-    def __init__(self, alarms: "Alarms", bucket: int, ring: Callable[[], None]) -> None:
-        self._alarms = alarms
-        self._bucket = bucket
-        self.ring = ring
-
-    def cancel(self) -> None:
-        """Safe to call twice, and after it rang."""
-        self._alarms.call_off(self._bucket, self)
+    def ring(self) -> None: ...
 
 
 class Alarms:
-    """`call_at` as the loop has it; `within` in place of `asyncio.timeout`."""
+    """`call_at` as the loop has it; `Limit` in place of `asyncio.timeout`."""
 
     __slots__ = ("_buckets", "_first", "_loop", "_timer", "time")
 
     def __init__(self, loop: Timers) -> None:
         self._loop = loop
         self.time = loop.time
-        self._buckets: dict[int, set[Alarm]] = {}
+        self._buckets: dict[int, set[Ringing]] = {}
         self._timer: Stoppable | None = None
         self._first = 0
         """The bucket that `_timer` is set for."""
@@ -55,30 +46,30 @@ class Alarms:
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
 
-    def call_at(self, when: float, callback: Callable[[], None], /) -> Alarm:
-        number = int(when * _BUCKETS_PER_S) + 1
-        alarm = Alarm(self, number, callback)
-        if (bucket := self._buckets.get(number)) is None:
-            self._buckets[number] = {alarm}
-            if self._timer is None or number < self._first:
-                self._wind(number)
-        else:
-            bucket.add(alarm)
-        return alarm
+    def call_at(self, when: float, callback: Callable[[], None], /) -> "Alarm":
+        return Alarm(self, when, callback)
 
-    def call_off(self, number: int, alarm: Alarm) -> None:
+    def within(self, seconds: float) -> "Limit":
+        """`with alarms.within(2.0):` raises TimeoutError where the block takes longer."""
+        return Limit(self, seconds)
+
+    def set(self, when: float, alarm: Ringing) -> int:
+        """Returns the number of its bucket, for `call_off`."""
+        number = int(when * _BUCKETS_PER_S) + 1
+        if (bucket := self._buckets.get(number)) is not None:
+            bucket.add(alarm)
+            return number
+        self._buckets[number] = {alarm}
+        if self._timer is None or number < self._first:
+            self._wind(number)
+        return number
+
+    def call_off(self, number: int, alarm: Ringing) -> None:
         """The timer stays: it finds nothing to do, which is cheaper than to set it anew."""
         if (bucket := self._buckets.get(number)) is not None:
             bucket.discard(alarm)
             if not bucket:
                 del self._buckets[number]
-
-    def within(self, seconds: float) -> "Limit":
-        """`with alarms.within(2.0):` raises TimeoutError where the block takes longer.
-
-        As with `asyncio.timeout`, the task is cancelled; other cancellations pass through.
-        """
-        return Limit(self, seconds)
 
     def _wind(self, number: int) -> None:
         if self._timer is not None:
@@ -98,25 +89,39 @@ class Alarms:
             self._wind(min(self._buckets))
 
 
+class Alarm:
+    """Calls `ring` once, unless it is cancelled."""
+
+    __slots__ = ("_alarms", "_bucket", "ring")
+
+    def __init__(self, alarms: Alarms, when: float, ring: Callable[[], None]) -> None:
+        self.ring = ring
+        self._alarms = alarms
+        self._bucket = alarms.set(when, self)
+
+    def cancel(self) -> None:
+        """Safe to call twice, and after it rang."""
+        self._alarms.call_off(self._bucket, self)
+
+
 class Limit:
-    """Bounds the time of a block in the current task."""
+    """Bounds the time of a block in the current task, as `asyncio.timeout` does: the task is
+    cancelled, and TimeoutError raised in its place; other cancellations pass through.
+    """
 
-    __slots__ = ("_alarm", "_alarms", "_cancelling", "_seconds", "_task", "rang")
-
-    _task: asyncio.Task[object]
-    _alarm: Alarm
+    __slots__ = ("_alarms", "_bucket", "_cancelling", "_rang", "_seconds", "_task")
 
     def __init__(self, alarms: Alarms, seconds: float) -> None:
         self._alarms = alarms
         self._seconds = seconds
-        self.rang = False
+        self._rang = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        self._task = task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in a task
-        self._task = task
         self._cancelling = task.cancelling()
-        self._alarm = self._alarms.call_at(self._alarms.time() + self._seconds, self._ring)
+        alarms = self._alarms
+        self._bucket = alarms.set(alarms.time() + self._seconds, self)
 
     def __exit__(
         self,
@@ -124,13 +129,14 @@ class Limit:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._alarm.cancel()
-        if not self.rang:
+        self._alarms.call_off(self._bucket, self)
+        if not self._rang or self._task is None:
             return
         only_ours = self._task.uncancel() <= self._cancelling
         if only_ours and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise TimeoutError from error
 
-    def _ring(self) -> None:
-        self.rang = True
-        self._task.cancel()
+    def ring(self) -> None:
+        self._rang = True
+        if self._task is not None:
+            self._task.cancel()

@@ -80,12 +80,15 @@ def refusal(
     return _meaning(upstream, status, said, later_s)
 
 
-def disguised(upstream: str, headers: Mapping[str, str], body: bytes) -> Refusal | None:
-    """What is wrong with a whole answer that came with status 200; None: nothing that shows.
+def looks_whole(body: bytes) -> bool:
+    """Whether nothing shows that is wrong with a whole answer that came with status 200."""
+    return body.startswith(b"{") and body.endswith(b"}") and b'"error"' not in body[:12]
 
-    Costs little where all is well: the body is parsed only if it starts as an error object does,
-    and the headers are looked at only where it is no object at all. A JSON object under another
-    content type is taken for what it is.
+
+def disguised(upstream: str, headers: Mapping[str, str], body: bytes) -> Refusal | None:
+    """What is wrong with a whole answer that came with status 200; None: nothing after all.
+
+    A JSON object under another content type is taken for what it is.
     """
     if not body.startswith(b"{") and not body.lstrip().startswith(b"{"):  # DeepSeek pads with lines
         kind = headers.get("content-type", "no content type").partition(";")[0]

@@ -10,21 +10,35 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from gateway.breaker import Breaker, State
+from gateway.call import url_of
 
 _MOST_OF_MEAN = 1.25
 _SLACK = 4
 """Calls over 1.25 times the mean that an affinity may pile up: of few calls the mean is noise."""
 
 
+class _Urls(dict[str, str]):
+    """By path; made once, so that the transport meets the same string each time."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._base_url = base_url
+
+    def __missing__(self, path: str) -> str:
+        self[path] = url = url_of(self._base_url, path)
+        return url
+
+
 class Replica:
     """One base URL, the calls that run on it, and whether it is to be trusted with more."""
 
-    __slots__ = ("_key", "base_url", "breaker", "in_flight")
+    __slots__ = ("_key", "base_url", "breaker", "in_flight", "urls")
 
     def __init__(self, base_url: str, breaker: Breaker) -> None:
         self.base_url = base_url
         self.breaker = breaker
         self.in_flight = 0
+        self.urls = _Urls(base_url)
         self._key = blake2b(base_url.encode(), digest_size=16).digest()
 
     def weight(self, affinity: bytes) -> bytes:

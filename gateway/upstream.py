@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gateway.affinity import Affinity, Fields, affinity_of
-from gateway.alarms import Alarms
-from gateway.call import Call, url_of
+from gateway.alarms import Alarms, Limit
+from gateway.call import Call
 from gateway.clock import Clock
 from gateway.config import Timeouts
 from gateway.errors import (
@@ -18,8 +18,8 @@ from gateway.errors import (
     UpstreamUnavailable,
 )
 from gateway.event_stream import EventStream
-from gateway.refusal import Refusal, disguised, refusal
-from gateway.replicas import NoReplica, Replica, Replicas
+from gateway.refusal import Refusal, disguised, looks_whole, refusal
+from gateway.replicas import NoReplica, Replicas
 from gateway.retry import AGAIN, RetryBudget, pause_s
 from gateway.slots import Slots, Turn
 from gateway.transport import Response, Transport, TransportError
@@ -76,12 +76,13 @@ class Upstream:
             limit_s = self._left_s(call, total_s)
         visit = Visit(self.slots, call.caller)
         try:
-            with self.alarms.within(limit_s):
+            with Limit(self.alarms, limit_s):
                 response = await self._open(call, visit, limit_s)
                 try:
                     body = await response.read()
-                finally:
+                except BaseException:
                     response.close()
+                    raise
         except TransportError as error:
             visit.failed()
             raise UpstreamCut(self.name, str(error)) from error
@@ -92,7 +93,9 @@ class Upstream:
             problem = f"no whole answer within total_s = {total_s:g}"
             raise UpstreamTimedOut(self.name, problem) from error
         else:
-            self._inspect(visit, response, body)
+            if not looks_whole(body):
+                self._inspect(visit, response, body)
+            visit.succeeded()
             return body
         finally:
             visit.end()
@@ -110,7 +113,7 @@ class Upstream:
         visit = Visit(self.slots, call.caller)
         events = EventStream(self.name, visit, call.ending, self.alarms)
         try:
-            with self.alarms.within(limit_s):
+            with Limit(self.alarms, limit_s):
                 await events.begin(await self._open(call, visit, limit_s))
         except TimeoutError as error:
             if limit_s < first_token_s:
@@ -152,12 +155,10 @@ class Upstream:
 
     def _inspect(self, visit: Visit, response: Response, body: bytes) -> None:
         """Raise what a whole answer with status 200 is, if it is not one."""
-        if (trouble := disguised(self.name, response.headers, body)) is None:
-            visit.succeeded()
-            return
-        if isinstance(trouble, UpstreamFailed):
-            visit.failed()
-        raise trouble
+        if (trouble := disguised(self.name, response.headers, body)) is not None:
+            if isinstance(trouble, UpstreamFailed):
+                visit.failed()
+            raise trouble
 
     async def _queue(self, call: Call) -> None:
         """Wait for a slot. What runs off the path does not wait, and leaves some slots free."""
@@ -176,7 +177,8 @@ class Upstream:
 
     async def _open(self, call: Call, visit: Visit, limit_s: float) -> Response:
         """An answer with status 200, after as many attempts as are safe and affordable."""
-        self.budget.earn()
+        if self.budget.saved < self.budget.burst:
+            self.budget.earn()
         headers = self.headers
         if call.until_s is not None and limit_s < self.timeouts.total_s:
             headers = {**headers, _TIMEOUT_HEADER: f"{limit_s:.3f}"}
@@ -187,34 +189,22 @@ class Upstream:
             try:
                 replica = visit.go_to(self.replicas, call)
             except NoReplica as none:
-                if turned is not None:
-                    raise turned.trouble from none
-                raise self._nobody(none) from none
-            outcome = await self._attempt(call, visit, replica, headers)
-            if not isinstance(outcome, _Turned):
-                return outcome
-            turned = outcome
+                raise self._nobody(none) if turned is None else turned.trouble from none
+            try:
+                response = await self.transport.post(replica.urls[call.path], headers, call.body)
+            except TransportError as error:
+                visit.failed()
+                turned = _Turned(UpstreamFailed(self.name, str(error)), again=error.safe)
+                turned.trouble.__cause__ = error
+            else:
+                if response.status == _OK:
+                    return response
+                turned = await self._turned(response, visit)
             pause = self._pause_s(turned, visit, attempt)
             if pause is None or self.alarms.time() + pause >= ends_at_s or not self.budget.spend():
                 raise turned.trouble
             await self.sleep(pause)
             attempt += 1
-
-    async def _attempt(
-        self, call: Call, visit: Visit, replica: Replica, headers: dict[str, str]
-    ) -> "Response | _Turned":
-        try:
-            response = await self.transport.post(
-                url_of(replica.base_url, call.path), headers, call.body
-            )
-        except TransportError as error:
-            visit.failed()
-            trouble = UpstreamFailed(self.name, str(error))
-            trouble.__cause__ = error
-            return _Turned(trouble, again=error.safe)
-        if response.status == _OK:
-            return response
-        return await self._turned(response, visit)
 
     async def _turned(self, response: Response, visit: Visit) -> "_Turned":
         """What the engine's refusal means, told to its circuit breaker too."""

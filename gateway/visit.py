@@ -1,6 +1,5 @@
 """One call's claim on a replica and on a slot, and what the call tells about that replica."""
 
-from gateway.breaker import Breaker
 from gateway.call import Call
 from gateway.replicas import Replica, Replicas
 from gateway.slots import Slots
@@ -22,7 +21,8 @@ class Visit:
         last = self.replica
         replica = replicas.choose(call.affinity, last)
         if last is not None:
-            self._leave(last)
+            last.in_flight -= 1
+            last.breaker.left(self._probe)
         self.replica = replica
         replica.in_flight += 1
         self._probe = 0 if replica.breaker.closed else replica.breaker.probe()
@@ -30,27 +30,21 @@ class Visit:
 
     def succeeded(self) -> None:
         """The replica works."""
-        self._breaker.succeeded(self._probe)
+        if self.replica is not None:
+            self.replica.breaker.succeeded(self._probe)
 
     def failed(self) -> None:
         """The replica does not. Neither is reported where the client left."""
-        self._breaker.failed(self._probe)
+        if self.replica is not None:
+            self.replica.breaker.failed(self._probe)
 
     def end(self) -> None:
         """Give everything back. Safe to call twice."""
-        if self._slots is None:
+        if (slots := self._slots) is None:
             return
-        self._slots.free(self._caller)
         self._slots = None
-        if self.replica is not None:
-            self._leave(self.replica)
-
-    def _leave(self, replica: Replica) -> None:
-        replica.in_flight -= 1
-        if self._probe:
-            replica.breaker.left(self._probe)
-
-    @property
-    def _breaker(self) -> Breaker:
-        assert self.replica is not None  # noqa: S101 - go_to() comes first
-        return self.replica.breaker
+        if (replica := self.replica) is not None:
+            replica.in_flight -= 1
+            if self._probe:
+                replica.breaker.left(self._probe)
+        slots.free(self._caller)
