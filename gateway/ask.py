@@ -7,8 +7,8 @@ import msgspec
 from rich.console import Console
 
 from gateway.chat import parse_reply
+from gateway.refusal import read_error
 from gateway.sse import DONE, SseDecoder
-from gateway.wire import error_message
 
 _TIMEOUT = httpx.Timeout(5.0, read=300.0)
 
@@ -29,7 +29,7 @@ def ask(question: str, *, url: str, model: str | None, system: str | None) -> in
             }
             with client.stream("POST", "/chat/completions", json=body) as response:
                 if response.status_code != httpx.codes.OK:
-                    err.print(error_message(response.read())[0])
+                    err.print(read_error(response.read()).message)
                     return 1
                 whole = _print_as_it_comes(response)
                 out.print(_provenance(response.headers), style="dim")

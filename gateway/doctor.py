@@ -12,8 +12,8 @@ from rich.table import Table
 
 from gateway.chat import ChatReply, parse_reply
 from gateway.config import Route, Settings, Upstream
+from gateway.refusal import read_error
 from gateway.sse import DONE, SseDecoder
-from gateway.wire import error_message
 from router.policy import Mode
 
 _QUESTION = {
@@ -113,7 +113,7 @@ class Probe:
         )
         if response.status_code != httpx.codes.OK:
             raise Unfit(
-                f"status {response.status_code}: {error_message(response.content)[0][:120]}"
+                f"status {response.status_code}: {read_error(response.content).message[:120]}"
             )
         return parse_reply(response.content)
 

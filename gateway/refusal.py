@@ -38,8 +38,10 @@ _FILTER_NAMES = frozenset(
     {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 )
 _WORD = re.compile(r"[A-Za-z][\w.-]{0,63}")
-_TITLE = re.compile(rb"<title[^>]*>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
 _SAID_NOTHING = "no explanation given"
+_MOST_BYTES, _MOST_WORDS = 4096, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +153,13 @@ def _failure(upstream: str, status: int, said: Said, later_s: float | None) -> U
 
 def in_words(body: bytes) -> str:
     """A body that is no JSON, fit for an error message."""
-    if not (text := body.strip()):
+    if not (text := body[:_MOST_BYTES].decode(errors="replace").strip()):
         return "an empty body"
-    if text[:1] == b"<":
-        title = _TITLE.search(text)
-        named = f' titled "{title[1].decode(errors="replace")[:100]}"' if title else ""
-        return f"an HTML page{named}"
-    return text[:200].decode(errors="replace")
+    if not text.startswith("<"):
+        return text[:_MOST_WORDS]
+    title = _TITLE.search(text)
+    words = " ".join(_TAG.sub(" ", title[1] if title else text).split())
+    return f'an HTML page "{words[:_MOST_WORDS]}"'
 
 
 class _Inner(msgspec.Struct):

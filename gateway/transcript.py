@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from gateway.choice import Choice
 from gateway.clock import Clock
 from gateway.errors import GatewayError, UpstreamCut, UpstreamFailed
+from gateway.refusal import read_error
 from gateway.reply import Reply
 from gateway.upstream import Upstream
-from gateway.wire import UNREADABLE, Asked, error_message, is_there
+from gateway.wire import UNREADABLE, Asked, is_there
 from router.checks import Check, Expected, failed
 from router.trace import ModelAnswer, Usage
 
@@ -41,7 +42,7 @@ class Transcript:
                 self.upstream.name, f"answered something that is no completion: {error}"
             ) from error
         if is_there(reply.trouble):
-            raise UpstreamFailed(self.upstream.name, error_message(payload)[0])
+            raise UpstreamFailed(self.upstream.name, read_error(payload).message)
         if (spent := reply.spent) is not None:
             self.usage = spent
         for part in parts:

@@ -181,32 +181,6 @@ def _in_words(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def error_message(body: bytes) -> tuple[str, str | None]:
-    """What an engine's error body says, and the parameter it blames, whatever its shape."""
-    try:
-        found = _ERROR.decode(body)
-    except msgspec.DecodeError:
-        return body[:200].decode(errors="replace").strip() or "no explanation given", None
-    inner = found.error
-    if isinstance(inner, _ErrorBody):
-        return inner.message or "no explanation given", inner.param
-    return inner or found.message or found.detail_text() or "no explanation given", None
-
-
-class _ErrorBody(msgspec.Struct):
-    message: str | None = None
-    param: str | None = None
-
-
-class _ErrorEnvelope(msgspec.Struct):
-    error: _ErrorBody | str | None = None
-    message: str | None = None
-    detail: msgspec.Raw = NULL
-
-    def detail_text(self) -> str:
-        return bytes(self.detail).decode(errors="replace") if is_there(self.detail) else ""
-
-
 class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
@@ -218,5 +192,4 @@ LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 _OPTION_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
-_ERROR = msgspec.json.Decoder(_ErrorEnvelope)
 _USAGE_ONLY = msgspec.Raw(b'{"include_usage":true}')

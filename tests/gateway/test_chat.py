@@ -12,7 +12,6 @@ from gateway.chat import ChatReply, ChatRequest, parse_chat, parse_reply
 from gateway.errors import BadRequest
 from gateway.origin import Origin
 from gateway.sse import DONE, SseDecoder
-from gateway.wire import error_message
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 ENGINES = ["vllm-0.32", "llamacpp"]
@@ -112,21 +111,6 @@ def test_each_choice_of_several_has_its_own_logprobs() -> None:
     reply = parse_reply(golden("vllm-0.32/chat_n3.json"))
 
     assert [choice.index for choice in reply.choices] == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (golden("vllm-0.32/error_top_logprobs.json"), "logprobs"),
-        (golden("vllm-0.32/error_unknown_model.json"), "The model `nope` does not exist"),
-        (b'{"error":"plain words"}', "plain words"),
-        (b'{"detail":[{"loc":["body"]}]}', "loc"),
-        (b"<html>Bad Gateway</html>", "Bad Gateway"),
-        (b"", "no explanation"),
-    ],
-)
-def test_an_engines_error_is_understood_whatever_its_shape(body: bytes, message: str) -> None:
-    assert message in error_message(body)[0]
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=6), json_values, max_size=5))

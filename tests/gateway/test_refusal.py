@@ -1,5 +1,7 @@
 """What engines say when they refuse, in all their shapes, becomes one of our errors."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -15,6 +17,8 @@ from gateway.errors import (
     openai_body,
 )
 from gateway.refusal import Said, disguised, error_event, read_error, refusal
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "vllm-0.32"
 
 VLLM_TOO_LONG = {
     "error": {
@@ -141,7 +145,7 @@ def test_codes_are_words(status: int, engines_code: object, code: str, kind: str
             502,
             b"<html>\r\n<head><title>502 Bad Gateway</title></head></html>",
             UpstreamFailed,
-            'status 502: an HTML page titled "502 Bad Gateway"',
+            'status 502: an HTML page "502 Bad Gateway"',
         ),
     ],
 )
@@ -173,7 +177,8 @@ def test_when_to_come_back_is_handed_on(status: int) -> None:
         (b'{"error":{}}', Said("no explanation given")),
         (b"{}", Said("no explanation given")),
         (b" ", Said("an empty body")),
-        (b"<html></html>", Said("an HTML page")),
+        (b"<html></html>", Said('an HTML page ""')),
+        (b"<h1>Bad</h1>\n<p>Gateway</p>", Said('an HTML page "Bad Gateway"')),
         (b"upstream sent \xff", Said("upstream sent �")),
     ],
 )
@@ -182,9 +187,28 @@ def test_an_error_is_read_whatever_its_shape(body: bytes, said: Said) -> None:
 
 
 @pytest.mark.parametrize(
+    ("recorded", "told", "param"),
+    [
+        ("error_top_logprobs", "greater than max allowed: 20", "logprobs"),
+        ("error_unknown_model", "The model `nope` does not exist", "model"),
+    ],
+)
+def test_what_vllm_was_heard_to_say_is_understood(recorded: str, told: str, param: str) -> None:
+    said = read_error((GOLDEN / f"{recorded}.json").read_bytes())
+
+    assert told in said.message
+    assert (said.param, said.code) in {(param, "400"), (param, "404")}
+
+
+@pytest.mark.parametrize(
     ("content_type", "body", "kind", "told"),
     [
-        ("text/html; charset=utf-8", b"<html></html>", UpstreamFailed, "an HTML page (text/html)"),
+        (
+            "text/html; charset=utf-8",
+            b"<html></html>",
+            UpstreamFailed,
+            'an HTML page "" (text/html)',
+        ),
         ("application/json", b"", UpstreamFailed, "an empty body"),
         (None, b"[]", UpstreamFailed, "not with a JSON object"),
         ("application/json", b'{"choices":[{"mes', UpstreamCut, "in the middle of its JSON"),
