@@ -110,4 +110,4 @@ def _client_waits_until(http: Http, now_s: float, *, stream: bool) -> float | No
 def _retry_after(error: GatewayError) -> list[tuple[bytes, bytes]]:
     if error.retry_after_s is None:
         return []
-    return [(b"retry-after", str(max(1, round(error.retry_after_s))).encode())]
+    return [(b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode())]

@@ -45,12 +45,6 @@ async def test_the_teacher_has_what_the_student_left_of_the_time() -> None:
         assert left[1] <= left[0] <= 30.0
 
 
-async def test_a_deadline_that_is_none_is_the_clients_to_mend() -> None:
-    async with rig() as on:
-        assert await ask(on, "soon") == (400, "invalid_request")
-        assert on.student.requests == []
-
-
 async def test_the_sdks_own_timeout_needs_nothing_said() -> None:
     async with rig() as on:
         await on.openai.with_options(timeout=20.0).chat.completions.create(
