@@ -30,6 +30,9 @@ class AiohttpTransport:
     async def get(self, url: str, headers: Mapping[str, str]) -> Response:
         return await self._request("GET", url, headers, None)
 
+    async def delete(self, url: str, headers: Mapping[str, str]) -> Response:
+        return await self._request("DELETE", url, headers, None)
+
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], data: bytes | BytesIO | None
     ) -> Response:

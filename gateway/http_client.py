@@ -58,8 +58,14 @@ class HttpTransport:
         return await _exchange(target.pool, b"%b%d\r\n\r\n" % (target.head, size), body)
 
     async def get(self, url: str, headers: Mapping[str, str]) -> HttpResponse:
+        return await self._bodiless("GET", url, headers)
+
+    async def delete(self, url: str, headers: Mapping[str, str]) -> HttpResponse:
+        return await self._bodiless("DELETE", url, headers)
+
+    async def _bodiless(self, method: str, url: str, headers: Mapping[str, str]) -> HttpResponse:
         pool, host, path = self._place(url)
-        head = _head("GET", path, host, headers) + b"\r\n"
+        head = _head(method, path, host, headers) + b"\r\n"
         return await _exchange(pool, head, past_the_bound=True)
 
     async def aclose(self) -> None:

@@ -33,6 +33,9 @@ class _ByScheme:
     def get(self, url: str, headers: Mapping[str, str]) -> Coroutine[Any, Any, Response]:
         return self._of(url).get(url, headers)
 
+    def delete(self, url: str, headers: Mapping[str, str]) -> Coroutine[Any, Any, Response]:
+        return self._of(url).delete(url, headers)
+
     async def aclose(self) -> None:
         await self.plain.aclose()
         await self.secure.aclose()

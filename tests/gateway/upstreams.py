@@ -126,5 +126,8 @@ class Pieces:
     async def get(self, url: str, headers: Mapping[str, str]) -> "Pieces":
         return self
 
+    async def delete(self, url: str, headers: Mapping[str, str]) -> "Pieces":
+        return self
+
     async def aclose(self) -> None:
         pass
