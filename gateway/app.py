@@ -19,7 +19,7 @@ from gateway.admission import Admission
 from gateway.alarms import Alarms
 from gateway.background import Background
 from gateway.breaker import Breaker, BreakerRule
-from gateway.callers import Callers
+from gateway.callers import Anyone, Callers
 from gateway.clock import Clock, SystemClock
 from gateway.errors import BadRequest, GatewayError, NoSuchPath, openai_body
 from gateway.health import Health
@@ -40,6 +40,8 @@ from gateway.traces.store import TraceWriter
 from gateway.transports import transport_for
 from gateway.upstream import Upstream
 from router.cost import Price
+
+_METHOD_NOT_ALLOWED = 405
 
 
 @asynccontextmanager
@@ -87,7 +89,14 @@ async def open_services(
 
 
 def make_app(on: Services) -> FastAPI:
-    app = DescribedApp(title="tutelage", version=version("tutelage"), docs_url=None, redoc_url=None)
+    app = DescribedApp(
+        title="tutelage",
+        version=version("tutelage"),
+        models=on.routes.models,
+        keyed=not isinstance(on.callers, Anyone),
+        docs_url=None,
+        redoc_url=None,
+    )
     app.add_exception_handler(GatewayError, _openai_error)
     app.add_exception_handler(HTTPException, _openai_error)
     app.add_exception_handler(RequestValidationError, _openai_error)
@@ -169,14 +178,16 @@ def _price(section: config.Price) -> Price:
     return Price(section.input_usd_per_mtok, section.output_usd_per_mtok)
 
 
-async def _openai_error(_: Request, error: Exception) -> Response:
+async def _openai_error(request: Request, error: Exception) -> Response:
     """Errors of the cold routes; the hot ones render their own."""
     headers: Mapping[str, str] | None = None
     match error:
         case GatewayError():
             found = error
         case HTTPException():
-            found, headers = NoSuchPath(error.status_code, str(error.detail)), error.headers
+            found = NoSuchPath(error.status_code, str(error.detail))
+            if found.status == _METHOD_NOT_ALLOWED:
+                headers = {"allow": ", ".join(request.app.methods_at(request.url.path))}
         case RequestValidationError():
             first = error.errors()[0]
             found = BadRequest(".".join(map(str, first["loc"][1:])), first["msg"])

@@ -11,7 +11,6 @@ from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.wire import (
     BOOL,
-    INT,
     LIST,
     NULL,
     ONE,
@@ -21,6 +20,7 @@ from gateway.wire import (
     read_count,
     read_fields,
     read_include_usage,
+    read_integer,
     read_model,
     stream_usage,
 )
@@ -69,7 +69,7 @@ def parse_completion(body: bytes) -> CompletionRequest:
         model=model,
         stream=bool(known(fields, "stream", BOOL)),
         choices=_choices(fields),
-        logprobs=known(fields, "logprobs", INT) is not None,
+        logprobs=read_integer(fields, "logprobs") is not None,
         include_usage=read_include_usage(fields),
         echo=bool(known(fields, "echo", BOOL)),
     )

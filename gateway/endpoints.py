@@ -1,7 +1,7 @@
 """The endpoints behind the URL table: the raw ASGI ones and the cold ones."""
 
 from collections.abc import Awaitable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel
@@ -10,7 +10,12 @@ from gateway.asgi import Http, Receive, Scope, Send
 from gateway.errors import UnknownModel
 from gateway.exposition import CONTENT_TYPE
 from gateway.journey import Parse, journey
+from gateway.openapi.parts import errors
 from gateway.services import Services
+from gateway.stored_responses import stored_responses
+
+Statuses = dict[int | str, dict[str, Any]]
+"""FastAPI's own type of what a route may answer."""
 
 
 class HotEndpoint:
@@ -53,22 +58,28 @@ def cold_routes(on: Services) -> APIRouter:
     cold = APIRouter()
     created = int(on.clock.unix_s())
 
-    def known_caller(authorization: Annotated[str | None, Header()] = None) -> None:
+    def known_caller(
+        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> None:
         on.callers.identify(authorization)
 
     keyed = [Depends(known_caller)]
+
+    no_such: Statuses = {404: errors(404)["404"]}
 
     @cold.get("/v1/models", tags=["openai"], dependencies=keyed)
     async def models() -> Models:
         """The routes, and their pins (`route:student`, `route:teacher`)."""
         return Models(data=[Model(id=name, created=created) for name in on.routes.models])
 
-    @cold.get("/v1/models/{model:path}", tags=["openai"], dependencies=keyed)
+    @cold.get("/v1/models/{model:path}", tags=["openai"], dependencies=keyed, responses=no_such)
     async def model(model: str) -> Model:
         """One route or pin."""
         if model not in on.routes.models:
             raise UnknownModel(model, on.routes.models)
         return Model(id=model, created=created)
+
+    cold.include_router(stored_responses(on.routes, keyed))
 
     @cold.get("/healthz", tags=["operations"])
     async def healthz() -> Alive:
@@ -82,7 +93,9 @@ def cold_routes(on: Services) -> APIRouter:
         response.status_code = 200 if ready else 503
         return Readiness(ready=ready, upstreams=upstreams)
 
-    @cold.get("/metrics", tags=["operations"], response_class=Response)
+    exposition: Statuses = {200: {"content": {CONTENT_TYPE: {"schema": {"type": "string"}}}}}
+
+    @cold.get("/metrics", tags=["operations"], response_class=Response, responses=exposition)
     def metrics() -> Response:
         """The Prometheus text format; rendered in a thread, away from the event loop."""
         return Response(on.metrics.render(), media_type=CONTENT_TYPE)

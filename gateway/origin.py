@@ -8,6 +8,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 _MARK = "~"
+_ESCAPE = "!"
+"""In place of %, so that an id is the same in a URL, encoded or not, and has no slash in it."""
 
 
 class Origin(NamedTuple):
@@ -18,13 +20,14 @@ class Origin(NamedTuple):
 
     def mark(self, response_id: str) -> str:
         """The id as clients see it."""
-        return _MARK.join((response_id, quote(self.route, safe=""), self.role))
+        route = quote(self.route, safe="").replace("%", _ESCAPE)
+        return _MARK.join((response_id, route, self.role))
 
 
 def unmark(marked: str) -> tuple[str, Origin] | None:
     """The engine's own id, and whose it is; None for an id that is not from here."""
     match marked.split(_MARK):
         case [response_id, route, role]:
-            return response_id, Origin(unquote(route), role)
+            return response_id, Origin(unquote(route.replace(_ESCAPE, "%")), role)
         case _:
             return None

@@ -28,7 +28,7 @@ from gateway.wire import (
 )
 from router.trace import Usage
 
-_LOGPROBS_WISH = "message.output_text.logprobs"
+LOGPROBS_WISH = "message.output_text.logprobs"
 _NO_LOGPROBS = b"[]"
 _COMPLETED = b'"type":"response.completed"'
 _INCOMPLETE = b'"type":"response.incomplete"'
@@ -62,8 +62,8 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
             payload = payload.replace(_COMPLETED, _INCOMPLETE, 1)  # vLLM knows but one ending
         if reply.response is not None and (own := reply.response.id):
             payload = _swap(payload, own, origin.mark(own))
-            if self.previous and self.goes_on_at:
-                payload = _swap(payload, self.previous, self.goes_on_at.mark(self.previous))
+            if before := reply.response.previous_response_id:  # lies where this one does
+                payload = _swap(payload, before, origin.mark(before))
         return payload
 
     def framed(self, payload: bytes) -> bytes:
@@ -92,7 +92,7 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
         wished = known(fields, "include", LIST) or []
-        fields["include"] = as_json([*wished, _LOGPROBS_WISH])
+        fields["include"] = as_json([*wished, LOGPROBS_WISH])
         fields.setdefault("top_logprobs", ONE)
 
 
@@ -114,12 +114,17 @@ def parse_responses(body: bytes) -> ResponsesRequest:
         fields=fields,
         model=model,
         stream=bool(known(fields, "stream", BOOL)),
-        logprobs=as_json(_LOGPROBS_WISH) in include,
+        logprobs=as_json(LOGPROBS_WISH) in include,
         include_usage=True,
         background=bool(known(fields, "background", BOOL)),
         previous=held[0] if held else None,
         goes_on_at=held[1] if held else None,
     )
+
+
+def stored_request(*, stream: bool, logprobs: bool) -> ResponsesRequest:
+    """What a stored response is shown by: its own request is not known any more."""
+    return ResponsesRequest(raw=b"", fields={}, model="", stream=stream, logprobs=logprobs)
 
 
 class _Content(msgspec.Struct):
@@ -164,6 +169,7 @@ class _Usage(msgspec.Struct):
 
 class _Response(msgspec.Struct):
     id: str = ""
+    previous_response_id: str | None = None
     status: str | None = None
     output: list[_Item] | None = None
     usage: _Usage | None = None

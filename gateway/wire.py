@@ -153,12 +153,22 @@ def read_model(fields: Fields) -> str:
 
 def read_count(fields: Fields, name: str) -> int:
     """A number of answers, at most `MOST_CHOICES`; 1 where there is none. Raises BadRequest."""
-    count: int | None = known(fields, name, INT)
+    count = read_integer(fields, name)
     if count is None:
         return 1
     if not 1 <= count <= MOST_CHOICES:
         raise BadRequest(name, f"must be between 1 and {MOST_CHOICES}, got {count}")
     return count
+
+
+def read_integer(fields: Fields, name: str) -> int | None:
+    """JSON knows no difference between 2 and 2.0. Raises BadRequest."""
+    number: float | None = known(fields, name, NUMBER)
+    if number is None or isinstance(number, int):
+        return number
+    if not number.is_integer():
+        raise BadRequest(name, f"must be a whole number, got {number}")
+    return int(number)
 
 
 def read_include_usage(fields: Fields) -> bool:
@@ -186,7 +196,7 @@ class _StreamOptions(msgspec.Struct):
 
 
 STR = msgspec.json.Decoder(str | None)
-INT = msgspec.json.Decoder(int | None)
+NUMBER = msgspec.json.Decoder(int | float | None)
 BOOL = msgspec.json.Decoder(bool | None)
 LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])

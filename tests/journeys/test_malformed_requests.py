@@ -56,7 +56,6 @@ async def test_a_malformed_body_is_refused_on_every_path(on: Rig, what: str) -> 
         answer = await on.http.post(path, content=MALFORMED[what])
 
         assert_openai_error(answer, 400)
-    assert not on.student.requests
 
 
 @pytest.mark.parametrize("n", ["0", "-1", "129", "1e3", "1.5", "true", '"2"', "9" * 30, "9" * 5000])
@@ -68,7 +67,6 @@ async def test_a_number_of_choices_that_nobody_can_want_is_refused(
     error = assert_openai_error(await on.http.post(path, content=body), 400)
 
     assert error["param"] == "n"
-    assert not on.student.requests
 
 
 async def test_more_choices_than_fit_one_answer_are_refused(on: Rig) -> None:
@@ -93,8 +91,7 @@ async def test_a_key_that_is_given_twice_counts_as_it_was_given_last(on: Rig) ->
     body = b'{"model":"nowhere","messages":[{}],"model":"support:teacher","seed":1,"seed":2}'
     await on.http.post("/v1/chat/completions", content=body)
 
-    (received,) = on.teacher.requests
-    assert received.body["seed"] == 2
+    assert on.teacher.requests[-1].body["seed"] == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
@@ -106,6 +103,35 @@ async def test_a_wrong_method_is_told_the_right_one(on: Rig, method: str) -> Non
         assert answer.headers["allow"] == "POST"
         if method != "HEAD":
             assert_openai_error(answer, 405)
+
+
+async def test_a_wrong_method_is_told_all_that_a_path_knows(on: Rig) -> None:
+    answer = await on.http.put("/v1/responses/resp_1~support~student")
+
+    assert_openai_error(answer, 405)
+    assert answer.headers["allow"] == "DELETE, GET"
+
+
+async def test_a_whole_number_may_be_written_with_a_point(on: Rig) -> None:
+    body = b'{"model":"nowhere","messages":[{}],"n":2.0}'
+
+    error = assert_openai_error(await on.http.post("/v1/chat/completions", content=body), 404)
+
+    assert error["param"] == "model"
+
+
+async def test_a_limit_that_the_gateway_cannot_read_is_the_engines_to_refuse(on: Rig) -> None:
+    more = {"prompt": "x", "messages": [{"role": "user", "content": "x"}], "input": "x"}
+    body = {"model": "support", "max_tokens": "many", "max_output_tokens": "many", **more}
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/responses"):
+        error = assert_openai_error(await on.http.post(path, json=body), 400)
+
+        assert error["message"].startswith("teacher: ")
+
+
+@pytest.mark.parametrize("path", ["/v1/responses/compact", "/v1/responses/input_tokens"])
+async def test_what_no_local_engine_has_is_not_found(on: Rig, path: str) -> None:
+    assert_openai_error(await on.http.post(path, json={"model": "support", "input": "x"}), 404)
 
 
 @pytest.mark.parametrize(
