@@ -79,7 +79,7 @@ def cold_routes(on: Services) -> APIRouter:
             raise UnknownModel(model, on.routes.models)
         return Model(id=model, created=created)
 
-    cold.include_router(stored_responses(on.routes, keyed))
+    cold.include_router(stored_responses(on.routes, on.clock, keyed))
 
     @cold.get("/healthz", tags=["operations"])
     async def healthz() -> Alive:

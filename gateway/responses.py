@@ -30,6 +30,8 @@ from router.trace import Usage
 
 LOGPROBS_WISH = "message.output_text.logprobs"
 _NO_LOGPROBS = b"[]"
+TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+"""After one of these events, a stream is whole."""
 _COMPLETED = b'"type":"response.completed"'
 _INCOMPLETE = b'"type":"response.incomplete"'
 
@@ -54,7 +56,7 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
     def hear(self, payload: bytes, *, stream: bool) -> "ResponsesReply":
         return _EVENT.decode(payload) if stream else _whole(_RESPONSE.decode(payload))
 
-    def shown(self, payload: bytes, reply: "ResponsesReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
+    def shown(self, payload: bytes, reply: "ResponsesReply", origin: Origin) -> bytes:  # type: ignore[override]  # what `hear` gave
         if not self.logprobs:
             for logprobs in reply.all_logprobs():
                 payload = payload.replace(bytes(logprobs), _NO_LOGPROBS, 1)
@@ -73,14 +75,10 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
         return b""
 
     def failed(self, error: GatewayError) -> bytes:
-        event = {
-            "type": "error",
-            "code": error.code,
-            "message": str(error),
-            "param": error.param,
-            "sequence_number": 0,
-        }
-        return self.framed(msgspec.json.encode(event))
+        """OpenAI's event, and in it the error object that its clients look for and raise."""
+        told = {"code": error.code, "message": str(error), "param": error.param}
+        event = {"type": "error", **told, "error": {"type": error.type, **told}}
+        return self.framed(msgspec.json.encode({**event, "sequence_number": 0}))
 
     def body_for(self, model: str, *, stream: bool | None = None, observe: bool = False) -> bytes:
         body = super().body_for(model, stream=stream, observe=observe)

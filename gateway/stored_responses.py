@@ -7,13 +7,16 @@ is asked until one does.
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fastapi import APIRouter, Request, Response, params
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
 
 from gateway import transport
+from gateway.clock import Clock
 from gateway.errors import (
     GatewayError,
     NoSuchPath,
@@ -24,17 +27,17 @@ from gateway.errors import (
 )
 from gateway.openapi.parts import EVENTS, JSON, Schema, errors, ref
 from gateway.origin import Origin, unmark
-from gateway.responses import LOGPROBS_WISH, ResponsesRequest, stored_request
+from gateway.refusal import refusal
+from gateway.responses import LOGPROBS_WISH, TERMINAL, ResponsesRequest, stored_request
 from gateway.route import Role, RouteTable
 from gateway.sse import DONE, MalformedStream, SseDecoder
 from gateway.transport import TransportError
 from gateway.upstream import Upstream
-from gateway.wire import UNREADABLE, error_message
+from gateway.wire import UNREADABLE
 
 _NO_QUERY = QueryParams()
 _OWN_ID = re.compile(r"[\w-]+")
 _OK, _NOT_FOUND = 200, 404
-_THE_CLIENTS = frozenset({400, 422, 429})
 
 
 class UnknownResponse(GatewayError):
@@ -54,9 +57,16 @@ class _Verb(StrEnum):
     DELETE = "delete"
 
 
-def stored_responses(routes: RouteTable, keyed: list[params.Depends]) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    routes: RouteTable
+    clock: Clock
+
+
+def stored_responses(routes: RouteTable, clock: Clock, keyed: list[params.Depends]) -> APIRouter:
     """`GET` and `DELETE /v1/responses/{id}`, `POST …/cancel`, `GET …/input_items`."""
     cold = APIRouter(prefix="/v1/responses", tags=["openai"], dependencies=keyed)
+    on = _Stored(routes, clock)
     one, some = _answers("Response", streams=True), _answers("EngineAnswer", streams=False)
 
     for elsewhere in ("compact", "input_tokens"):
@@ -65,22 +75,22 @@ def stored_responses(routes: RouteTable, keyed: list[params.Depends]) -> APIRout
     @cold.post("/{response_id}/cancel", response_class=Response, responses=one)
     async def cancel_response(response_id: str) -> Response:
         """Stop a response that is made in the background."""
-        return await _ask(routes, _Verb.POST, response_id, "/cancel")
+        return await _ask(on, _Verb.POST, response_id, "/cancel")
 
     @cold.get("/{response_id}/input_items", response_class=Response, responses=some)
     async def list_input_items(response_id: str, request: Request) -> Response:
         """What a stored response answered, where the engine keeps that."""
-        return await _ask(routes, _Verb.GET, response_id, "/input_items", request.query_params)
+        return await _ask(on, _Verb.GET, response_id, "/input_items", request.query_params)
 
     @cold.get("/{response_id}", response_class=Response, responses=one)
     async def retrieve_response(response_id: str, request: Request) -> Response:
         """A stored response; its events once more with `?stream=true`, where the engine can."""
-        return await _ask(routes, _Verb.GET, response_id, query=request.query_params)
+        return await _ask(on, _Verb.GET, response_id, query=request.query_params)
 
     @cold.delete("/{response_id}", response_class=Response, responses=some)
     async def delete_response(response_id: str) -> Response:
         """Forget a stored response, where the engine can."""
-        return await _ask(routes, _Verb.DELETE, response_id)
+        return await _ask(on, _Verb.DELETE, response_id)
 
     return cold
 
@@ -99,33 +109,32 @@ def _answers(name: str, *, streams: bool) -> dict[int | str, Schema]:
 
 
 async def _ask(
-    routes: RouteTable,
+    on: _Stored,
     verb: _Verb,
     response_id: str,
     rest: str = "",
     query: QueryParams = _NO_QUERY,
 ) -> Response:
     """`rest` follows the id in the path."""
-    upstream, own_id, origin = _whereabouts(routes, response_id)
+    upstream, own_id, origin = _whereabouts(on.routes, response_id)
     wished = [each for name, each in query.multi_items() if name in {"include", "include[]"}]
     logprobs = LOGPROBS_WISH in wished
     path = f"/responses/{own_id}{rest}" + (f"?{query}" if query else "")
     try:
         async with asyncio.timeout(upstream.timeouts.total_s):
-            answer = await _first_that_knows(upstream, verb, path)
+            answer = await _first_that_knows(upstream, verb, path, now_unix_s=on.clock.unix_s())
             if answer is None:
                 raise UnknownResponse(response_id)
             if EVENTS in answer.headers.get("Content-Type", ""):
                 asked = stored_request(stream=True, logprobs=logprobs)
-                return StreamingResponse(
-                    _retold(upstream, answer, asked, origin), media_type=EVENTS
-                )
+                return _Told(answer, _retold(upstream, answer, asked, origin), media_type=EVENTS)
             body = await _read(upstream, answer)
     except TimeoutError as error:
         limit = f"no answer within total_s = {upstream.timeouts.total_s:g}"
         raise UpstreamTimedOut(upstream.name, limit) from error
     try:
-        shown = _shown(body, stored_request(stream=False, logprobs=logprobs), origin)
+        asked = stored_request(stream=False, logprobs=logprobs)
+        shown = asked.shown(body, asked.hear(body, stream=False), origin)
     except UNREADABLE as error:
         problem = f"answered something that is no response: {error}"
         raise UpstreamFailed(upstream.name, problem) from error
@@ -144,23 +153,25 @@ def _whereabouts(routes: RouteTable, response_id: str) -> tuple[Upstream, str, O
 
 
 async def _first_that_knows(
-    upstream: Upstream, verb: _Verb, path: str
+    upstream: Upstream, verb: _Verb, path: str, *, now_unix_s: float
 ) -> transport.Response | None:
     """Raises UpstreamFailed or UpstreamRejected."""
-    trouble: UpstreamFailed | UpstreamRejected | None = None
-    for replica in upstream.replicas:
+    trouble: UpstreamFailed | None = None
+    for replica in upstream.replicas.all:
         try:
             answer = await _send(upstream, verb, replica.base_url + path)
         except TransportError as error:
             trouble = UpstreamFailed(upstream.name, str(error))
             continue
-        if answer.status == _OK:
+        status = answer.status
+        if status == _OK:
             return answer
-        message, param = error_message(await _read(upstream, answer))
-        if answer.status in _THE_CLIENTS:
-            raise UpstreamRejected(upstream.name, answer.status, message, param)
-        if answer.status != _NOT_FOUND:
-            trouble = UpstreamFailed(upstream.name, f"status {answer.status}: {message}")
+        body = await _read(upstream, answer)
+        if status != _NOT_FOUND:
+            found = refusal(upstream.name, status, answer.headers, body, now_unix_s=now_unix_s)
+            if isinstance(found, UpstreamRejected):
+                raise found
+            trouble = found
     if trouble is not None:
         raise trouble
     return None
@@ -185,26 +196,48 @@ async def _read(upstream: Upstream, answer: transport.Response) -> bytes:
         answer.close()
 
 
+class _Told(StreamingResponse):
+    """Hangs up on the engine in the end, also where nobody read a single event."""
+
+    def __init__(
+        self, answer: transport.Response, events: AsyncIterator[bytes], *, media_type: str
+    ) -> None:
+        super().__init__(events, media_type=media_type)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._answer.close()
+
+
 async def _retold(
     upstream: Upstream, answer: transport.Response, asked: ResponsesRequest, origin: Origin
 ) -> AsyncIterator[bytes]:
     """The events as they come; a stream that breaks ends with an error event."""
     decoder = SseDecoder()
+    over = False
     try:
-        while True:
-            async with asyncio.timeout(upstream.timeouts.idle_s):
-                data = await answer.read_some()
-            if not data:
-                return
+        while data := await _some(upstream, answer):
             for payload in decoder.feed(data):
-                if payload != DONE:
-                    yield asked.framed(_shown(payload, asked, origin))
-    except (TransportError, MalformedStream, TimeoutError, *UNREADABLE) as error:
-        yield asked.failed(UpstreamCut(upstream.name, str(error) or "the stream stalled"))
-    finally:
-        answer.close()
+                if payload == DONE:
+                    continue
+                event = asked.hear(payload, stream=True)
+                over = over or event.type in TERMINAL
+                yield asked.framed(asked.shown(payload, event, origin))
+        if not over:
+            raise UpstreamCut(upstream.name, "the stream ended before the response did")
+    except (TransportError, MalformedStream, *UNREADABLE) as error:
+        yield asked.failed(UpstreamCut(upstream.name, str(error)))
+    except UpstreamFailed as error:
+        yield asked.failed(error)
 
 
-def _shown(payload: bytes, asked: ResponsesRequest, origin: Origin) -> bytes:
-    shown = asked.shown(payload, asked.hear(payload, stream=asked.stream), origin)
-    return payload if shown is None else shown
+async def _some(upstream: Upstream, answer: transport.Response) -> bytes:
+    idle_s = upstream.timeouts.idle_s
+    try:
+        async with asyncio.timeout(idle_s):
+            return await answer.read_some()
+    except TimeoutError as error:
+        raise UpstreamTimedOut(upstream.name, f"stalled: nothing for {idle_s:g} s") from error

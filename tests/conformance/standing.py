@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 from gateway import config
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, Callers
+from gateway.listening import listen
 from gateway.metrics import Metrics
-from gateway.server import listen
 from tests.conformance.agreeable import agreeable_engine
 from tests.journeys.rig import KeptTraces
 

@@ -1,11 +1,15 @@
 """A stored response is found, gone on from, cancelled and deleted where it lies."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
-from openai import BadRequestError, InternalServerError, NotFoundError
+from openai import APIError, BadRequestError, InternalServerError, NotFoundError
 
 from serving.scripts import Say
+from tests.gateway.raw_server import Peer, RawServer
 from tests.journeys.keeping import keep
 from tests.journeys.rig import UNSURE, Rig, rig
 
@@ -118,3 +122,51 @@ async def test_going_on_from_a_response_of_another_route_says_which_to_ask() -> 
             await on.openai.responses.create(
                 model="sales", input="and?", previous_response_id=made.id
             )
+
+
+LIES: dict[str, Any] = {"id": "resp_1", "object": "response", "previous_response_id": "resp_0"}
+LOGPROB = {"token": "x", "logprob": -1.0, "top_logprobs": []}
+EVENTS: list[dict[str, Any]] = [
+    {"type": "response.created", "response": LIES},
+    {"type": "response.output_text.delta", "delta": "x", "logprobs": [LOGPROB]},
+    {"type": "response.completed", "response": LIES},
+]
+
+
+@asynccontextmanager
+async def told_again(events: Sequence[dict[str, Any]]) -> AsyncIterator[Rig]:
+    """Its student tells these events to whoever asks it for a stored response."""
+
+    async def play(peer: Peer) -> None:
+        assert b"GET /v1/responses/resp_1?stream=true" in await peer.request()
+        await peer.send(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+            + b"".join(b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events)
+        )
+
+    async with (
+        RawServer(play) as server,
+        rig(student={"base_url": server.url}) as on,
+    ):
+        yield on
+
+
+async def test_the_events_of_a_stored_response_are_told_again() -> None:
+    async with told_again(EVENTS) as on:
+        stream = await on.openai.responses.retrieve("resp_1~support~student", stream=True)
+        first, delta, last = [event async for event in stream]
+
+        assert first.type == "response.created"
+        assert delta.type == "response.output_text.delta"
+        assert delta.logprobs == []
+        assert last.type == "response.completed"
+        assert last.response.id == "resp_1~support~student"
+        assert last.response.previous_response_id == "resp_0~support~student"
+
+
+async def test_a_stored_stream_that_breaks_ends_with_an_error() -> None:
+    async with told_again(EVENTS[:2]) as on:
+        stream = await on.openai.responses.retrieve("resp_1~support~student", stream=True)
+
+        with pytest.raises(APIError, match="before the response did"):
+            _ = [event async for event in stream]
