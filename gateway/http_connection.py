@@ -32,10 +32,9 @@ _FIRST_ERROR_STATUS = 400
 class Keeper(Protocol):
     """Who owns the connection: the pool."""
 
-    def opened(self) -> None: ...
     def release(self, connection: "Connection", /) -> None: ...
     def discarded(self, connection: "Connection", /) -> None: ...
-    def lost(self) -> None: ...
+    def lost(self, connection: "Connection", /) -> None: ...
 
 
 class _Refused(Exception):
@@ -130,7 +129,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._keeper.opened()
 
     def data_received(self, data: bytes) -> None:
         response = self._response
@@ -164,7 +162,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         how = "was closed" if exc is None else f"broke ({_in_words(exc)})"
         self._fail(f"the connection {how} {self._when()}", safe=self._is_stale(), cause=exc)
-        self._keeper.lost()
+        self._keeper.lost(self)
         del self._parser, self._feed  # they and we refer to each other
 
     def pause_writing(self) -> None:

@@ -22,7 +22,8 @@ class Pool:
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         """Woken with a connection, or with None: a slot to make one in."""
         self._timer: asyncio.TimerHandle | None = None
-        self._sockets = 0
+        self._sockets: set[Connection] = set()
+        """The members, and those that were but whose sockets are not yet closed."""
         self._no_sockets: asyncio.Future[None] | None = None
         self._closed = False
         self.idle: list[Connection] = []
@@ -58,9 +59,6 @@ class Pool:
 
     # What a connection tells us
 
-    def opened(self) -> None:
-        self._sockets += 1
-
     def release(self, connection: Connection) -> None:
         """It is free. It goes to the one who has waited longest."""
         if self._slots_taken > self._max_connections:
@@ -83,8 +81,8 @@ class Pool:
                 self.idle.remove(connection)
             self._free_slot()
 
-    def lost(self) -> None:
-        self._sockets -= 1
+    def lost(self, connection: Connection) -> None:
+        self._sockets.discard(connection)
         if not self._sockets and self._no_sockets is not None:
             self._no_sockets.set_result(None)
             self._no_sockets = None
@@ -149,6 +147,7 @@ class Pool:
             )
             raise TransportError(words, safe=True)
         self._members.add(connection)
+        self._sockets.add(connection)
         return connection
 
     def _close_the_stale(self) -> None:

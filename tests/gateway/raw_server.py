@@ -32,7 +32,12 @@ class Peer:
                 return head + await self._reader.readexactly(int(value))
         return head
 
+    async def exactly(self, size: int) -> bytes:
+        return await self._reader.readexactly(size)
+
     async def send(self, data: bytes) -> None:
+        if self._writer.is_closing():
+            raise ConnectionResetError
         self._writer.write(data)
         await self._writer.drain()
 
@@ -62,13 +67,14 @@ Play = Callable[[Peer], Awaitable[None]]
 class RawServer:
     """Plays each `play` on one connection, in order; later connections get the last one again."""
 
-    def __init__(self, *plays: Play) -> None:
+    def __init__(self, *plays: Play, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._host = host
+        self.port = port
         self._plays = deque(plays)
         self._server: asyncio.Server | None = None
-        self._peers: set[asyncio.StreamWriter] = set()
+        self._peers: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._left = asyncio.Condition()
         self.connections = 0
-        self.requests: list[bytes] = []
         self.errors: list[Exception] = []
 
     @property
@@ -85,7 +91,7 @@ class RawServer:
             await self._left.wait_for(lambda: not self._peers)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -97,25 +103,30 @@ class RawServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for writer in tuple(self._peers):
+        for writer, playing in tuple(self._peers.items()):
             writer.transport.abort()
+            playing.cancel()
         await self.all_left()
         assert not self.errors, self.errors
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._peers.add(writer)
+        playing = asyncio.current_task()
+        assert playing is not None
+        self._peers[writer] = playing
         play = self._plays.popleft() if len(self._plays) > 1 else self._plays[0]
         try:
             await play(Peer(reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client left first
+        except asyncio.CancelledError:
+            pass  # the test is over
         except Exception as error:  # noqa: BLE001 - the test that leaves this server sees it
             self.errors.append(error)
         finally:
             writer.close()
             async with self._left:
-                self._peers.discard(writer)
+                del self._peers[writer]
                 self._left.notify_all()
 
 
@@ -139,3 +150,29 @@ def closing(answer: bytes) -> Play:
         await peer.send(answer)
 
     return play
+
+
+class Held:
+    """A play that answers each request when the test says so."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self.asked = asyncio.Semaphore(0)
+        self.go_on = asyncio.Semaphore(0)
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, peer: Peer) -> None:
+        while True:
+            self.bodies.append((await peer.request()).partition(b"\r\n\r\n")[2])
+            self.asked.release()
+            await self.go_on.acquire()
+            await peer.send(self._answer)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the loop turn, sockets included, until something is so that nobody announces."""
+    for _ in range(100_000):
+        if true():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came true")
