@@ -36,6 +36,7 @@ from gateway.services import Services
 from gateway.shadow import Shadow
 from gateway.slots import Slots
 from gateway.tap import Tap
+from gateway.trace_ids import TraceIds
 from gateway.traces.store import TraceWriter
 from gateway.transports import transport_for
 from gateway.upstream import Upstream
@@ -82,6 +83,7 @@ async def open_services(
             overhead=Overhead(metrics.took, clock),
             health=Health(routes, upstreams, clock),
             background=background,
+            trace_ids=TraceIds(),
             schemas=Schemas(on_unusable=metrics.schema_unusable),
             clock=clock,
             max_body_bytes=settings.server.max_body_bytes,

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,8 +17,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 _PATIENCE_S = 0.01
 _JSON_TYPE = re.compile(rb"application/(?:json|[^;]*\+json)\s*(?:;|$)", re.IGNORECASE)
-_JSON = (b"content-type", b"application/json")
-_STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
+JSON = (b"content-type", b"application/json")
+STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 
 class Http:
@@ -57,20 +58,23 @@ class Http:
             parts.append(part)
             if not message.get("more_body", False):
                 break
-        if not size:
+        return self._not_empty(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _not_empty(self, body: bytes) -> bytes:
+        if not body:
             raise BadRequest("", "the body is empty; send a JSON object")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return body
 
     async def reply(self, status: int, body: bytes, headers: Headers = ()) -> None:
         """Send a whole JSON answer."""
         length = (b"content-length", str(len(body)).encode())
-        await self._start(status, [_JSON, length, *headers])
+        await self._start(status, [JSON, length, *headers])
         self.finished = True
         await self._send({"type": "http.response.body", "body": body})
 
     async def start_stream(self, headers: Headers = ()) -> None:
         """The head of an answer in server-sent events."""
-        await self._start(200, [*_STREAM, *headers])
+        await self._start(200, [*STREAM, *headers])
 
     async def send(self, events: bytes) -> None:
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
@@ -90,12 +94,13 @@ class Http:
             pass
         return not self.finished
 
-    def cancelled_by_hang_up(self) -> "HangUp":
+    def cancelled_by_hang_up(self) -> AbstractContextManager[object]:
+        """Within it, a client that leaves ends the work: ClientLeft. The body must be read."""
         return HangUp(self)
 
 
 class HangUp:
-    """While it lasts, a client that leaves cancels the current task: `async with`.
+    """While it lasts, a client that leaves cancels the current task: `with`.
 
     Turns that cancellation into ClientLeft and lets every other one through, as
     `asyncio.timeout` does with its own. Enter it only after the body was read. Watching takes a
@@ -108,7 +113,7 @@ class HangUp:
         self._left = False
         self._watcher: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in a task
         self._task = task
@@ -124,7 +129,7 @@ class HangUp:
             self._left = True
             self._task.cancel()
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,

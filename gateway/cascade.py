@@ -4,6 +4,7 @@ The client reads one voice: nothing is sent before the gate has ruled, and a rej
 never seen. The student is hung up on before the teacher is called.
 """
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from gateway.call import Call
@@ -28,15 +29,15 @@ Answer = bytes | Stream
 """A whole answer or a stream."""
 
 
-async def answer(record: Record) -> Answer:
+def answer(record: Record) -> Coroutine[object, object, Answer]:
     """Who serves, and what. Raises UpstreamFailed or UpstreamRejected when nobody can."""
     match record.plan.mode:
         case Mode.STUDENT:
-            return await _one(record, Role.STUDENT)
+            return _one(record, Role.STUDENT)
         case Mode.TEACHER:
-            return await _one(record, Role.TEACHER)
+            return _one(record, Role.TEACHER)
         case Mode.CASCADE:
-            return await _cascade(record)
+            return _cascade(record)
 
 
 async def _one(record: Record, role: Role) -> Answer:

@@ -1,7 +1,5 @@
 """What one choice of an answer says, gathered piece by piece."""
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from gateway.reply import Part
@@ -10,13 +8,12 @@ from gateway.wire import NULL, UNREADABLE, is_there
 from router import checks
 
 
-@dataclass(slots=True)
-class Choice:
+class Choice(msgspec.Struct):
     finish_reason: str | None = None
-    _words: list[str] = field(default_factory=list)
-    _refusal: list[str] = field(default_factory=list)
-    _reasoning: list[str] = field(default_factory=list)
-    _calls: list[msgspec.Raw] = field(default_factory=list)
+    _words: list[str] = []
+    _refusal: list[str] = []
+    _reasoning: list[str] = []
+    _calls: list[msgspec.Raw] = []
 
     def hear(self, part: Part) -> None:
         said = part.said

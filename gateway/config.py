@@ -133,7 +133,7 @@ class Upstream(_Section):
     """
 
     base_url: BaseUrl | Annotated[tuple[BaseUrl, ...], Field(min_length=1)]
-    model: str
+    model: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
     price: Price = Price()
     timeouts: Timeouts = Timeouts()
     retries: Annotated[int, Field(ge=0, le=5)] = 1

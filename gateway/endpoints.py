@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel
 
-from gateway.asgi import Http, Receive, Scope, Send
+from gateway.asgi import Receive, Scope, Send
+from gateway.direct import exchange
 from gateway.errors import UnknownModel
 from gateway.exposition import CONTENT_TYPE
 from gateway.journey import Parse, journey
@@ -27,7 +28,7 @@ class HotEndpoint:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Not `async` itself: every frame on the way is resumed again for every chunk."""
-        http = Http(scope, receive, send, max_body_bytes=self._on.max_body_bytes)
+        http = exchange(scope, receive, send, max_body_bytes=self._on.max_body_bytes)
         return journey(http, self._on, self._parse)
 
 

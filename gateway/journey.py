@@ -9,7 +9,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Callable
 
 from gateway.asgi import Http
@@ -24,7 +23,7 @@ from gateway.services import Services
 from gateway.stage import Stage
 from gateway.wire import Asked
 from router.policy import Mode, plan
-from router.trace import Outcome, new_trace_id
+from router.trace import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +50,13 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
         planned = plan(route.mode, pin, generates=asked.generates, judgeable=asked.judgeable)
         laps.lap(Stage.PLAN)
         if not on.admission.take(caller):
-            async with http.cancelled_by_hang_up():
+            with http.cancelled_by_hang_up():
                 await on.admission.wait(caller, math.inf if until_s is None else until_s - now_s)
         laps.lap(Stage.ADMIT)
         try:
             unix_s = on.clock.unix_s()
             record = Record(
-                trace_id=new_trace_id(unix_s, os.urandom(10)),
+                trace_id=on.trace_ids.new(unix_s),
                 asked=asked,
                 route=route,
                 plan=planned,
@@ -84,7 +83,7 @@ async def _serve(http: Http, on: Services, record: Record) -> None:
         record.expected = read_expected(record.asked.fields, on.schemas)
     outcome, trouble = Outcome.FAILED, None
     try:
-        async with http.cancelled_by_hang_up():
+        with http.cancelled_by_hang_up():
             outcome = await respond(http, record, await answer(record), on.metrics)
     except ClientLeft:
         outcome = Outcome.CLIENT_LEFT

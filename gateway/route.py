@@ -1,7 +1,7 @@
 """What a client's `model` stands for: a student, a teacher and the rule between them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.errors import BadRequest, UnknownModel
@@ -45,8 +45,22 @@ class Route:
     shadow_rate: float
     shadow_max_in_flight: int
 
+    _headers: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        told = ((role, self.upstream(role).model) for role in (Role.STUDENT, Role.TEACHER))
+        headers = tuple(
+            ((b"x-tutelage-served-by", role.encode()), (b"x-tutelage-model", model.encode()))
+            for role, model in told
+        )
+        object.__setattr__(self, "_headers", headers)  # once, not for every answer
+
     def upstream(self, role: Role) -> Upstream:
         return self.student if role is Role.STUDENT else self.teacher
+
+    def headers_of(self, role: Role) -> tuple[tuple[bytes, bytes], ...]:
+        """Who answers, as the client is told."""
+        return self._headers[role is Role.TEACHER]
 
     def price(self, role: Role) -> Price:
         return self.student_price if role is Role.STUDENT else self.teacher_price

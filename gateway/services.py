@@ -12,6 +12,7 @@ from gateway.overhead import Overhead
 from gateway.route import RouteTable
 from gateway.schemas import Schemas
 from gateway.tap import Tap
+from gateway.trace_ids import TraceIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +26,6 @@ class Services:
     health: Health
     background: Background
     schemas: Schemas
+    trace_ids: TraceIds
     clock: Clock
     max_body_bytes: int

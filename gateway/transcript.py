@@ -1,7 +1,8 @@
 """What one model said to one request, gathered as it passes by, for the trace."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from gateway.choice import Choice
 from gateway.clock import Clock
@@ -14,8 +15,7 @@ from router.checks import Check, Expected, failed
 from router.trace import ModelAnswer, Usage
 
 
-@dataclass(slots=True)
-class Transcript:
+class Transcript(msgspec.Struct):
     """Of several choices (n > 1) the trace keeps the first one's words; usage covers them all."""
 
     asked: Asked
@@ -27,7 +27,7 @@ class Transcript:
     complete: bool = False
     error: GatewayError | None = None
     usage: Usage | None = None
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[Choice] = []
 
     def hear(self, payload: bytes, *, stream: bool) -> Reply:
         """Read a whole answer or one event of a stream, and remember what it says.

@@ -1,7 +1,8 @@
 """Who may answer a request: the route's mode and the client's pin make a plan."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from router.trace import Reason
 
@@ -21,8 +22,7 @@ class Pin(StrEnum):
     TEACHER = "teacher"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """backup: the other model may serve if the first is dead; never for a pin.
 
     reason: why the planned model is asked first, where no gate decides.
@@ -42,10 +42,10 @@ def plan(mode: Mode, pin: Pin | None, *, generates: bool = True, judgeable: bool
     gate could not read the student's tokens, so that the teacher is asked at once.
     """
     if pin is not None:
-        return Plan(Mode(pin.value), pinned=True, backup=False, reason=Reason.PINNED)
+        return Plan(mode=Mode(pin.value), pinned=True, backup=False, reason=Reason.PINNED)
     if not generates:
         only = Mode.STUDENT if mode is Mode.STUDENT else Mode.TEACHER
-        return Plan(only, pinned=False, backup=False, reason=Reason.ROUTE_MODE)
+        return Plan(mode=only, pinned=False, backup=False, reason=Reason.ROUTE_MODE)
     if mode is Mode.CASCADE and not judgeable:
-        return Plan(Mode.TEACHER, pinned=False, backup=True, reason=Reason.NO_SIGNAL)
-    return Plan(mode, pinned=False, backup=True, reason=Reason.ROUTE_MODE)
+        return Plan(mode=Mode.TEACHER, pinned=False, backup=True, reason=Reason.NO_SIGNAL)
+    return Plan(mode=mode, pinned=False, backup=True, reason=Reason.ROUTE_MODE)

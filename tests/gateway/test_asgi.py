@@ -35,7 +35,7 @@ async def test_the_end_of_an_exchange_is_not_taken_for_a_hang_up() -> None:
     server = Server()
     http = server.http()
 
-    async with http.cancelled_by_hang_up():
+    with http.cancelled_by_hang_up():
         await http.reply(200, b"{}")
 
     assert [message["type"] for message in server.sent] == [
@@ -49,7 +49,7 @@ async def test_a_hang_up_cancels_the_work_and_is_told_as_what_it_is() -> None:
     ended: list[str] = []
 
     async def work() -> None:
-        async with server.http().cancelled_by_hang_up():
+        with server.http().cancelled_by_hang_up():
             server.over.set()
             try:
                 await asyncio.Event().wait()
@@ -69,7 +69,7 @@ async def test_another_cancellation_passes_through() -> None:
     server = Server()
 
     async def work() -> None:
-        async with server.http().cancelled_by_hang_up():
+        with server.http().cancelled_by_hang_up():
             await asyncio.Event().wait()
 
     async with asyncio.TaskGroup() as tasks:
