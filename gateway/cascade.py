@@ -85,7 +85,7 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
             with events.closed_on_error():
                 opening = await _opening(transcript, events)
             record.decide(role, reason)
-            return Stream(asked, role, record.origin(role), transcript, [opening], events)
+            return Stream(asked, role, record.origin(role), transcript, opening, events)
         whole = await transcript.upstream.ask(call)
         reply = transcript.hear(whole, stream=False)
     except Trouble as trouble:
@@ -96,11 +96,14 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
     return _as_shown(record, role, whole, reply)
 
 
-async def _opening(transcript: Transcript, events: EventStream) -> Heard:
-    payload = await events.next()
-    if payload is None:
+async def _opening(transcript: Transcript, events: EventStream) -> list[Heard]:
+    """Up to the first event that says something: before it, a failure can still be mended."""
+    held: list[Heard] = []
+    while not transcript.has_begun and (payload := await events.next()) is not None:
+        held.append((payload, transcript.hear(payload, stream=True)))
+    if not held:
         raise UpstreamFailed(transcript.upstream.name, "the stream held nothing but its end")
-    return payload, transcript.hear(payload, stream=True)
+    return held
 
 
 def _as_shown(record: Record, role: Role, whole: bytes, reply: Reply) -> bytes:

@@ -27,6 +27,8 @@ from gateway.wire import (
 from router.trace import Usage
 
 _MOST_CHOICES = 2048
+_NOTHING = b"null"
+"""What llama.cpp streams between two prompts."""
 _LIST_START = b"["
 _SEVERAL_STARTS = (b'"', b"[")
 
@@ -45,9 +47,11 @@ class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
         return not self.echo
 
     def hear(self, payload: bytes, *, stream: bool) -> "CompletionReply":
-        return _REPLY.decode(payload)
+        return CompletionReply() if payload == _NOTHING else _REPLY.decode(payload)
 
     def shown(self, payload: bytes, reply: "CompletionReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
+        if payload == _NOTHING:
+            return None
         if not self.logprobs:
             payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
         return as_openai(payload, reply, self)

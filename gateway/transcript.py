@@ -54,6 +54,11 @@ class Transcript(msgspec.Struct):
             raise UpstreamFailed(self.upstream.name, "answered without a single choice")
         return reply
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was said, or an end was reached without."""
+        return any(choice.began or choice.finish_reason is not None for choice in self.choices)
+
     def _choice(self, index: int) -> Choice:
         if not 0 <= index < self.asked.choices:
             problem = f"sent choice {index} of {self.asked.choices}"

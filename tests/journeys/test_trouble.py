@@ -205,3 +205,14 @@ async def test_a_body_over_the_limit_is_refused() -> None:
         answer = await on.ask(padding="x" * 4096)
 
         assert answer.status_code == 413
+
+
+async def test_a_model_that_breaks_between_its_first_event_and_its_first_word_is_replaced() -> None:
+    async with rig(route={"mode": "student"}) as on:
+        on.student.script(Cut(after=0))
+        on.teacher.script(Say("mended"))
+
+        response, events = await on.events()
+
+        assert response.headers["x-tutelage-served-by"] == "teacher"
+        assert events[-1] == "[DONE]"
