@@ -37,6 +37,8 @@ def find_loop(text: str, *, ended_itself: bool = False) -> Loop | None:
     much is asked of a unit without a letter (rules, zeros, blank lines), and again four times as
     much of a text that ended by itself: one that is lost is cut off by a limit.
     """
+    if len(text) < _WORDS:
+        return None
     end = text[-_WINDOW:]
     factor = _BY_ITSELF if ended_itself else 1
     for seen in dict.fromkeys((end, _NUMBERING.sub("", end), end.rstrip())):
