@@ -51,12 +51,12 @@ class CallValues:
         self._read: _Reader = CallValues._tag if naming else CallValues._bare
         self._tag_text = _NAMING if naming else b""
         self._document: JsonValues | None = None
-        self._python = PythonValues()
+        self._python: PythonValues | None = None
         self._named = False
         self._muted = False
         self._verbatim = False
         if in_list:
-            self._read = CallValues._in_python
+            self._begin_list()
 
     def read(self, token: bytes, at: int) -> bool:
         """Take the bytes from `at` on; True if one of them decides."""
@@ -153,8 +153,10 @@ class CallValues:
         return decides, at
 
     def _in_python(self, token: bytes, at: int) -> tuple[bool, int]:
-        decides, at = self._python.read(token, at)
-        if self._python.over:
+        calls = self._python
+        assert calls is not None  # noqa: S101 - begun before this reader is set
+        decides, at = calls.read(token, at)
+        if calls.over:
             self._read = CallValues._bare
         return decides, at
 

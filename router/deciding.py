@@ -80,6 +80,8 @@ class DecidingTokens:
             return bool(token)
         if token[:1] == b"<" and self._is_control(token):
             return False
+        if self._calls is not None:
+            return self._calls.read(token, 0)
         decides, at, restarts = False, 0, self.restarts
         while at < len(token):
             more, at = self._read(self, token, at)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _WHITESPACE = frozenset(b" \t\n\r")
 _NUMBER_START = frozenset(b"-0123456789")
@@ -30,6 +30,11 @@ class Chosen:
     keys: frozenset[str]
     once: bool = False
     in_list: bool = False
+    key_bytes: int = field(init=False)
+    """The longest that one of the keys can be written."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_bytes", max(map(len, self.keys)) * _LONGEST_ESCAPE)
 
 
 class JsonValues:
@@ -43,7 +48,7 @@ class JsonValues:
 
     def __init__(self, chosen: Chosen | None = None) -> None:
         self._chosen = chosen
-        self._key_bytes = max(map(len, chosen.keys)) * _LONGEST_ESCAPE if chosen else 0
+        self._key_bytes = chosen.key_bytes if chosen is not None else 0
         self._state: _State = JsonValues._first
         self._closers = bytearray()  # of the containers we are in, innermost last
         self._empty = False  # nothing was written yet in this string or container
