@@ -1,15 +1,25 @@
 """Ledgers in the Prometheus text format: added up over the processes that keep them."""
 
 import math
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.utils import floatToGoString
+
 from gateway.ledger import Ledger
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
 class Kind(StrEnum):
@@ -39,42 +49,56 @@ class Family:
 
 
 def render(families: Sequence[Family], ledgers: Sequence[Ledger]) -> bytes:
-    """Families without a series are named all the same."""
+    """Families without a series are named all the same.
+
+    prometheus_client writes the text, a family at a time: between two of them this thread gives
+    the interpreter's lock away, so that no stream waits for the whole of it.
+    """
     found: dict[str, dict[tuple[str, ...], list[list[float]]]] = {
         family.name: defaultdict(list) for family in families
     }
     for ledger in ledgers:
         for series, values in ledger.read():
             found[series.family][series.labels].append(values)
-    lines: list[str] = []
+    parts = []
     for family in families:
-        lines.append(f"# HELP {family.name} {_escaped_help(family.help)}")
-        lines.append(f"# TYPE {family.name} {family.kind}")
-        for labels, columns in found[family.name].items():
-            values = [family.over_workers(column) for column in zip(*columns, strict=True)]
-            lines += _series(family, labels, values)
-    return "\n".join([*lines, ""]).encode()
+        summed = {
+            labels: [family.over_workers(column) for column in zip(*columns, strict=True)]
+            for labels, columns in found[family.name].items()
+        }
+        parts.append(generate_latest(_One(_metric(family, summed))))
+        time.sleep(0)
+    return b"".join(parts)
 
 
-def _series(family: Family, labels: tuple[str, ...], values: list[float]) -> Iterable[str]:
-    named = ",".join(
-        f'{name}="{_escaped(value)}"' for name, value in zip(family.labels, labels, strict=True)
-    )
-    if family.kind is not Kind.HISTOGRAM:
-        yield f"{family.name}{{{named}}} {values[0]!r}" if named else f"{family.name} {values[0]!r}"
-        return
-    *counts, total = values
-    comma, braced = (",", f"{{{named}}}") if named else ("", "")
-    bounds = [*map(repr, map(float, family.bounds)), "+Inf"]
-    for bound, count in zip(bounds, accumulate(counts), strict=True):
-        yield f'{family.name}_bucket{{{named}{comma}le="{bound}"}} {count!r}'
-    yield f"{family.name}_count{braced} {math.fsum(counts)!r}"
-    yield f"{family.name}_sum{braced} {total!r}"
+class _One(CollectorRegistry):
+    """A registry of one metric that is made already."""
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._metric
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def _escaped_help(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n")
+def _metric(family: Family, series: Mapping[tuple[str, ...], list[float]]) -> Metric:
+    name, text, labels = family.name, family.help, family.labels
+    match family.kind:
+        case Kind.COUNTER:
+            counter = CounterMetricFamily(name, text, labels=labels)
+            for values, (value,) in series.items():
+                counter.add_metric(values, value)
+            return counter
+        case Kind.GAUGE:
+            gauge = GaugeMetricFamily(name, text, labels=labels)
+            for values, (value,) in series.items():
+                gauge.add_metric(values, value)
+            return gauge
+        case Kind.HISTOGRAM:
+            histogram = HistogramMetricFamily(name, text, labels=labels)
+            bounds = [*map(floatToGoString, family.bounds), "+Inf"]
+            for values, (*counts, total) in series.items():
+                upto = zip(bounds, accumulate(counts), strict=True)
+                histogram.add_metric(values, buckets=list(upto), sum_value=total)
+            return histogram
