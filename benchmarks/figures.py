@@ -61,6 +61,9 @@ def _p50(found: Found, scenario: str) -> float | None:
 REQUESTS_PER_S = measured_in("closed small", lambda one: one.heard.per_s)
 CPU_MS = cpu_of("closed small", lambda one: one.cpu_ms_per_request)
 CHUNK_CPU_US = cpu_of(f"paced {STREAMS[-1]}", lambda one: one.cpu_us_per_chunk)
+GAP_P99_MS = measured_in(
+    f"paced {STREAMS[-1]}", lambda one: one.heard.gap_us.p99 / 1e3 if one.heard.gap_us else None
+)
 BURST_CHUNKS_PER_S = measured_in(f"burst {BURST_CLIENTS}", lambda one: one.chunks_per_s)
 BURST_MS = measured_in(
     "burst 1", lambda one: one.heard.latency_us.mean / 1e3 if one.heard.latency_us else None

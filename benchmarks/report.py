@@ -9,6 +9,7 @@ from benchmarks.figures import (
     BURST_MS,
     CHUNK_CPU_US,
     CPU_MS,
+    GAP_P99_MS,
     REQUESTS_PER_S,
     Figure,
     added_ms,
@@ -89,6 +90,7 @@ def _streams(run: Run) -> list[str]:
         "added first event p50 ms": added_ms(first, "p50", first=True),
         "p99": added_ms(first, "p99", first=True),
         f"CPU us a chunk at {STREAMS[-1]}": CHUNK_CPU_US,
+        "gap p99 ms": GAP_P99_MS,
         "burst: chunks/s": BURST_CHUNKS_PER_S,
         f"ms a stream of {BURST_TOKENS}": BURST_MS,
     }

@@ -14,19 +14,21 @@ class Engine:
     """Answers at once, or streams what it is told to say, chunk by chunk."""
 
     def __init__(self) -> None:
-        self._streaming: asyncio.WriteTransport | None = None
+        self.streaming = asyncio.Event()
+        self._stream: asyncio.WriteTransport | None = None
 
     def asked(self, request: bytes, by: asyncio.WriteTransport) -> None:
         if b'"stream":true' not in request:
             by.write(WHOLE)
             return
-        self._streaming = by
+        self._stream = by
         by.write(STREAM_HEAD + chunk(0))
+        self.streaming.set()
 
     def say(self, data: bytes) -> None:
         """On the connection of the stream that runs."""
-        assert self._streaming is not None
-        self._streaming.write(data)
+        assert self._stream is not None
+        self._stream.write(data)
 
 
 class EngineConnection(asyncio.Protocol):
