@@ -54,7 +54,7 @@ format: $(VENV)/.dev  ## rewrite the code to the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.local  ## what the gateway adds, beside nginx, LiteLLM and Rust gateways (ARGS=--quick: ours alone)
+bench: $(VENV)/.local  ## what the gateway adds, beside nginx, LiteLLM, Rust (ARGS=--quick: ours alone)
 	@$(BIN)/python -m benchmarks.gateways $(ARGS)
 
 bench-embedded: $(VENV)/.local  ## student, teacher and cascade end to end, as ratios, into benchmarks/
