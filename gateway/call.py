@@ -1,7 +1,8 @@
 """One call to an upstream: where, with which bytes, how its stream ends, and until when."""
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+import msgspec
 
 _BESIDE_V1 = frozenset({"/tokenize", "/detokenize"})
 """What engines serve at their root and not under `/v1`."""
@@ -17,8 +18,7 @@ class Ending(Enum):
     that event came is the reader's to check."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """`path` as it follows `/v1`: "/chat/completions", "/responses", "/embeddings", "/tokenize".
 
     affinity: calls with equal bytes prefer the same replica, whose KV cache may hold their prefix.

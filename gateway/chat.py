@@ -1,6 +1,6 @@
 """Chat completions: the request, and the shapes of an answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from gateway.errors import BadRequest
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
+from gateway.reply import Token
 from gateway.wire import (
     BOOL,
     NULL,
@@ -69,10 +70,22 @@ class ChatToken(msgspec.Struct):
     logprob: float
     utf8: list[int] | None = msgspec.field(default=None, name="bytes")
 
-    def text(self) -> bytes:
-        """Its UTF-8 bytes, a part of a character included."""
-        unfaithful = "\ufffd" in self.token or self.token.startswith("token_id:")
-        return bytes(self.utf8) if self.utf8 is not None and unfaithful else self.token.encode()
+
+def as_evidence(tokens: Iterable[ChatToken]) -> list[Token]:
+    """Their UTF-8 bytes, a part of a character included, and their logprobs.
+
+    The bytes are those of the text, which is cheaper to read, but for a part of a character and
+    where an engine gives ids for tokens.
+    """
+    return [
+        (
+            bytes(each.utf8)
+            if each.utf8 and ("\ufffd" in each.token or each.token[:9] == "token_id:")
+            else each.token.encode(),
+            each.logprob,
+        )
+        for each in tokens
+    ]
 
 
 class _Logprobs(msgspec.Struct):
@@ -125,7 +138,7 @@ class ChatChoice(msgspec.Struct):
     def said(self) -> Message:
         return self.delta or self.message or _SILENT
 
-    def tokens(self) -> list[ChatToken]:
+    def tokens(self) -> list[Token]:
         return read_tokens(self.logprobs)
 
 
@@ -155,12 +168,12 @@ def parse_reply(body: bytes) -> ChatReply:
     return _REPLY.decode(body)
 
 
-def read_tokens(logprobs: msgspec.Raw) -> list[ChatToken]:
+def read_tokens(logprobs: msgspec.Raw) -> list[Token]:
     """Of a `logprobs` object in chat's form."""
     if not is_there(logprobs):
         return []
     found = _LOGPROBS.decode(logprobs)
-    return found.content or [] if found is not None else []
+    return as_evidence(found.content or ()) if found is not None else []
 
 
 _REPLY = msgspec.json.Decoder(ChatReply)

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import msgspec
 
-from gateway.chat import ChatToken, Message, TokenUsage, read_tokens
+from gateway.chat import Message, TokenUsage, read_tokens
 from gateway.errors import BadRequest
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
+from gateway.reply import Token
 from gateway.wire import (
     BOOL,
     LIST,
@@ -125,14 +126,14 @@ class CompletionChoice(msgspec.Struct):
     def said(self) -> Message:
         return Message(words=self.text)
 
-    def tokens(self) -> list[ChatToken]:
+    def tokens(self) -> list[Token]:
         if not is_there(self.logprobs):
             return []
         found = _LOGPROBS.decode(self.logprobs)
         if is_there(found.content):
             return read_tokens(self.logprobs)
         pairs = zip(found.tokens or [], found.token_logprobs or [], strict=False)
-        return [ChatToken(token, nats) for token, nats in pairs if nats is not None]
+        return [(token.encode(), nats) for token, nats in pairs if nats is not None]
 
 
 class CompletionReply(msgspec.Struct):

@@ -84,7 +84,7 @@ class Probe:
         tokens = [token for choice in self._ask(logprobs=True).choices for token in choice.tokens()]
         if not tokens:
             raise Unfit("asked for, none came")
-        return f"first token {tokens[0].logprob:.3f} nats"
+        return f"first token {tokens[0][1]:.3f} nats"
 
     def stream_logprobs(self) -> str:
         chunks = self._stream(logprobs=True)

@@ -7,14 +7,8 @@ import msgspec
 
 from router.trace import Usage
 
-
-class Token(Protocol):
-    """One generated token; `logprob` in nats."""
-
-    @property
-    def logprob(self) -> float: ...
-    def text(self) -> bytes:
-        """Its UTF-8 bytes, a part of a character included."""
+Token = tuple[bytes, float]
+"""One generated token: its UTF-8 bytes, and its log-probability in nats."""
 
 
 class Said(Protocol):

@@ -10,9 +10,10 @@ from typing import ClassVar
 import msgspec
 
 from gateway.call import Ending
-from gateway.chat import ChatToken
+from gateway.chat import ChatToken, as_evidence
 from gateway.errors import BadRequest, GatewayError
 from gateway.origin import Origin, unmark
+from gateway.reply import Token
 from gateway.wire import (
     BOOL,
     LIST,
@@ -203,8 +204,8 @@ class ResponsesPart(msgspec.Struct):
     def said(self) -> "ResponsesPart":
         return self
 
-    def tokens(self) -> list[ChatToken]:
-        return [token for raw in self.logged for token in _TOKENS.decode(raw) or ()]
+    def tokens(self) -> list[Token]:
+        return as_evidence(token for raw in self.logged for token in _TOKENS.decode(raw) or ())
 
 
 class ResponsesReply(msgspec.Struct):

@@ -45,7 +45,9 @@ class Route:
     shadow_rate: float
     shadow_max_in_flight: int
 
+    # Made once, and not for every answer:
     _headers: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False)
+    _rules: tuple[GateRule, GateRule] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         told = ((role, self.upstream(role).model) for role in (Role.STUDENT, Role.TEACHER))
@@ -53,7 +55,10 @@ class Route:
             ((b"x-tutelage-served-by", role.encode()), (b"x-tutelage-model", model.encode()))
             for role, model in told
         )
-        object.__setattr__(self, "_headers", headers)  # once, not for every answer
+        windows = (None, self.window_tokens)
+        rules = (GateRule(self.signal, self.threshold, each, self.label) for each in windows)
+        object.__setattr__(self, "_headers", headers)
+        object.__setattr__(self, "_rules", tuple(rules))
 
     def upstream(self, role: Role) -> Upstream:
         return self.student if role is Role.STUDENT else self.teacher
@@ -67,8 +72,7 @@ class Route:
 
     def rule(self, *, stream: bool) -> GateRule:
         """A stream is judged by its opening, a whole answer by all of it."""
-        window = self.window_tokens if stream else None
-        return GateRule(self.signal, self.threshold, window, self.label)
+        return self._rules[stream]
 
 
 class RouteTable:
