@@ -81,15 +81,14 @@ FIRST_EVENT = {
 }
 """Of a stream, in place of its first event."""
 
-AFTER_THE_ROLE: dict[str, Behaviour] = {
-    "reset": Reset(after=0),
-    "cut without [DONE]": Cut(after=0),
-    "an error event": ErrorEvent(after=0),
-    "malformed JSON": malformed_json(),
-    "malformed SSE": malformed_sse(),
+AFTER_THE_ROLE = {
+    "reset": Fault(Reset(after=0), code="upstream_cut"),
+    "cut without [DONE]": Fault(Cut(after=0), code="upstream_cut"),
+    "an error event": Fault(ErrorEvent(after=0)),
+    "malformed JSON": Fault(malformed_json()),
+    "malformed SSE": Fault(malformed_sse()),
 }
-"""Of a stream, between its role chunk and its first token: the cascade still holds the chunk back,
-a pinned model's client has read it."""
+"""Of a stream, between its role chunk and its first word: nothing has been told yet."""
 
 MID_STREAM: dict[str, Behaviour] = {
     "reset": Reset(after=3),

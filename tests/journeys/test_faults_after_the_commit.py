@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from serving.scripts import Say
-from tests.journeys.faults import AFTER_THE_ROLE, IMPATIENT, MID_STREAM
+from tests.journeys.faults import IMPATIENT, MID_STREAM
 from tests.journeys.rig import HELLO, rig
 
 pytestmark = pytest.mark.anyio
@@ -52,19 +52,6 @@ async def _settled(on: Any, model: str) -> None:
     assert len(on.traces.exchanges) == 1
     assert await on.metric("tutelage_requests_total") == 1
     assert await on.metric("tutelage_in_flight") == 0
-
-
-@pytest.mark.parametrize("name", list(AFTER_THE_ROLE))
-async def test_a_pinned_model_that_breaks_after_its_role_chunk_is_told_of_too(name: str) -> None:
-    async with rig() as on:
-        on.teacher.script(AFTER_THE_ROLE[name])
-
-        response, events = await on.events("support:teacher")
-
-        assert response.status_code == 200
-        assert "[DONE]" not in events
-        assert json.loads(events[-1])["error"]["message"]
-        assert (await on.traces.exchange()).outcome == "cut"
 
 
 @pytest.mark.parametrize("name", list(MID_STREAM))

@@ -54,6 +54,16 @@ async def test_completions_are_gated_by_logprobs_of_another_shape(
         assert answer.headers["x-tutelage-reason"] in {"confident", "low_confidence"}
 
 
+async def test_nothing_between_two_prompts_is_passed_on() -> None:
+    async with rig(**LLAMACPP) as on:
+        body = {"model": "support", "prompt": ["Once", "Twice"], "stream": True}
+        answer = await on.http.post("/v1/completions", json=body)
+
+        assert answer.headers["x-tutelage-served-by"] == "student"
+        assert "data: null" not in answer.text
+        assert answer.text.endswith("data: [DONE]\n\n")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_response_without_logprobs_is_the_teachers(*, stream: bool) -> None:
     async with rig(**LLAMACPP) as on:

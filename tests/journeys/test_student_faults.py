@@ -57,8 +57,7 @@ async def test_a_whole_answer_comes_from_the_teacher(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*BEFORE_THE_FIRST_BYTE, *FIRST_EVENT, *AFTER_THE_ROLE])
 async def test_a_stream_comes_from_the_teacher_and_is_one_voice(name: str) -> None:
-    late = {each: Fault(script) for each, script in AFTER_THE_ROLE.items()}
-    fault = (BEFORE_THE_FIRST_BYTE | FIRST_EVENT | late)[name]
+    fault = (BEFORE_THE_FIRST_BYTE | FIRST_EVENT | AFTER_THE_ROLE)[name]
     async with rig(student=ONCE | IMPATIENT) as on:
         on.student.script(fault.script)
         on.teacher.script(Say("4", "2"))

@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from tests.journeys.faults import BEFORE_THE_FIRST_BYTE, FIRST_EVENT, IMPATIENT, WHOLE, Fault
+from tests.journeys.faults import (
+    AFTER_THE_ROLE,
+    BEFORE_THE_FIRST_BYTE,
+    FIRST_EVENT,
+    IMPATIENT,
+    WHOLE,
+    Fault,
+)
 from tests.journeys.rig import HELLO, Rig, rig
 
 pytestmark = pytest.mark.anyio
@@ -43,9 +50,9 @@ async def test_a_whole_answer_that_fails_is_an_error(name: str) -> None:
         await refused(on, fault, stream=False)
 
 
-@pytest.mark.parametrize("name", [*BEFORE_THE_FIRST_BYTE, *FIRST_EVENT])
+@pytest.mark.parametrize("name", [*BEFORE_THE_FIRST_BYTE, *FIRST_EVENT, *AFTER_THE_ROLE])
 async def test_a_stream_that_fails_at_once_is_an_error_and_no_stream(name: str) -> None:
-    fault = (BEFORE_THE_FIRST_BYTE | FIRST_EVENT)[name]
+    fault = (BEFORE_THE_FIRST_BYTE | FIRST_EVENT | AFTER_THE_ROLE)[name]
     async with rig(teacher=ONCE | IMPATIENT) as on:
         on.teacher.script(fault.script)
 
