@@ -12,6 +12,7 @@ differ and are noisy: read the ratios within one run.
 import argparse
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ _HOLD_S = 1800
 
 def main() -> int:
     wished = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both leave nothing behind
     cache = Home.of(os.environ).root / "bench"
     try:
         with rig(cache) as ready:

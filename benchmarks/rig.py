@@ -28,6 +28,8 @@ SERVER_CORE = 0
 OTHER_CORE = 1
 _READY_WITHIN_S = 120.0
 _GRACE_S = 10.0
+_PREFIX = "run-"
+_ABANDONED_AFTER_S = 7200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +112,22 @@ def rig(cache: Path) -> Iterator[Rig]:
     """The mock runs until the block is left. Raises NoCompiler."""
     cache.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=cache, prefix="run-")))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=cache, prefix=_PREFIX)))
+        _sweep(cache, scratch)
         port = pick_free_port(HOST)
         argv = (str(compiled("mock_upstream", cache)), str(port))
         launch = Launch(argv, "/health", "")
         stack.enter_context(running("mock", launch, core=OTHER_CORE, port=port, logs=cache))
         load = LoadGenerator(compiled("load", cache), OTHER_CORE)
         yield Rig(cache, scratch, Mock(port), load)
+
+
+def _sweep(cache: Path, own: Path) -> None:
+    """What runs left behind that were killed: their trace stores may be of gigabytes."""
+    now_s = own.stat().st_mtime
+    for folder in cache.glob(f"{_PREFIX}*"):
+        if now_s - folder.stat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
