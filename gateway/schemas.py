@@ -6,7 +6,7 @@ multiply past measure gives no validator: what it would check passes, and that i
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 import jsonschema_rs
@@ -25,6 +25,7 @@ _PATTERNS = jsonschema_rs.FancyRegexOptions(
     backtrack_limit=10_000, size_limit=1 << 20, dfa_size_limit=1 << 20
 )
 _DRAFTS = ("draft-06/", "draft-07/", "draft/2019-09/", "draft/2020-12/")
+_DEFINITIONS = {"$defs", "definitions"}
 _INDIRECT = {"$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef"}
 """Keywords that make a reference mean something other than a path in the same document."""
 
@@ -99,18 +100,29 @@ def _refuse_the_strange(document: object) -> None:
     draft = document.get("$schema")
     if draft is not None and not any(known in str(draft) for known in _DRAFTS):
         raise UnusableSchemaError(f"$schema = {str(draft)[:100]!r} is not a draft we know")
-    _Expansion({key: value for key, value in document.items() if key != "$id"}).check()
+    expansion = _Expansion({key: value for key, value in document.items() if key != "$id"})
+    expansion.refuse_indirection()
+    expansion.refuse_excess()
 
 
 class _Expansion:
-    """The size of a schema with every reference written out, a recursive one once."""
+    """The size of a schema with every reference written out, a recursive one once.
+
+    Definitions count where they are referred to.
+    """
 
     def __init__(self, root: dict[str, object]) -> None:
         self._root = root
+        self._applied = {name: part for name, part in root.items() if name not in _DEFINITIONS}
         self._sizes: dict[str, int] = {}
         self._steps = 0
 
-    def check(self) -> None:
+    def refuse_indirection(self) -> None:
+        for part in self._parts(self._root):
+            if unknown := _INDIRECT & part.keys():
+                raise UnusableSchemaError(f"{min(unknown)} is not supported")
+
+    def refuse_excess(self) -> None:
         self._size_of("#")
 
     def _size_of(self, pointer: str) -> int:
@@ -121,24 +133,30 @@ class _Expansion:
         return self._sizes[pointer]
 
     def _count(self, target: object) -> int:
-        nodes, todo = 0, [target]
+        size = 0
+        for part in self._parts(self._applied if target is self._root else target):
+            size += 1
+            if isinstance(pointer := part.get("$ref"), str):
+                size += self._size_of(pointer)
+            if size > _MOST_NODES:
+                raise UnusableSchemaError(
+                    f"it is larger than {_MOST_NODES} objects with its references written out"
+                )
+        return size
+
+    def _parts(self, target: object) -> Iterator[dict[str, object]]:
+        """Every object in it, itself included."""
+        todo = [target]
         while todo:
             value = todo.pop()
             if isinstance(value, list):
                 todo += value
             elif isinstance(value, dict):
-                nodes += 1
                 todo += value.values()
-                if unknown := _INDIRECT & value.keys():
-                    raise UnusableSchemaError(f"{min(unknown)} is not supported")
-                if isinstance(pointer := value.get("$ref"), str):
-                    nodes += self._size_of(pointer)
+                yield value
             self._steps += 1
-            if nodes > _MOST_NODES or self._steps > _MOST_STEPS:
-                raise UnusableSchemaError(
-                    f"it is larger than {_MOST_NODES} objects with its references written out"
-                )
-        return nodes
+            if self._steps > _MOST_STEPS:
+                raise UnusableSchemaError(f"it takes more than {_MOST_STEPS} steps to read")
 
     def _target(self, pointer: str) -> object:
         target: object = self._root

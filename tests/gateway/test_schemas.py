@@ -86,8 +86,9 @@ def test_a_reference_inside_the_schema_is_followed() -> None:
         (raw({"$ref": "other.json"}), "leaves the schema"),
         (raw({"properties": {"a": {"$id": "b"}}}), r"\$id is not supported"),
         (raw({"$dynamicRef": "#a"}), r"\$dynamicRef is not supported"),
+        (raw({"$defs": {"unused": {"$anchor": "a"}}}), r"\$anchor is not supported"),
         (raw({"description": "x" * 300_000}), "bytes are more than"),
-        (raw({"enum": [0] * 110_000}), "written out"),
+        (raw({"enum": [0] * 110_000}), "steps to read"),
     ],
 )
 def test_a_schema_that_cannot_be_used_says_why(schema: bytes, said: str) -> None:
@@ -115,6 +116,17 @@ def test_references_that_multiply_are_refused_before_they_cost_anything(
     for levels in (20, 40, 200):
         with pytest.raises(UnusableSchemaError, match="references written out"):
             compiled(doubling(levels, end))
+
+
+def test_many_definitions_that_build_on_each_other_are_no_such_thing() -> None:
+    levels = 300
+    definitions: dict[str, object] = {
+        f"a{level}": {"properties": {"next": {"$ref": f"#/$defs/a{level + 1}"}}}
+        for level in range(levels)
+    }
+    definitions[f"a{levels}"] = {"type": "object"}
+
+    assert compiled(raw({"$ref": "#/$defs/a0", "$defs": definitions}))({"next": {}}) is None
 
 
 def test_a_recursive_union_as_data_classes_make_it_is_no_such_thing() -> None:
