@@ -219,6 +219,7 @@ def test_reasoning_that_never_ends_decides_nothing() -> None:
 def test_a_tag_of_reasoning_may_be_spelled_out() -> None:
     assert answered(b"<", b"th", b"ink", b">Hm", b"</", b"think", b">", b"Yes") == [b"Yes"]
     assert answered(b"<", b"b", b">", b"Yes") == [b"b", b">", b"Yes"]
+    assert answered(b"Hm", b" <", b"</", b"think>", b"Yes") == [b"Yes"]
 
 
 def test_a_word_about_a_tag_within_the_answer_hides_nothing_after_it() -> None:
