@@ -201,8 +201,7 @@ def _feed(gate: AnswerGate, transcript: Transcript, reply: Reply) -> Verdict:
             if said.thoughts and not said.words and not is_there(said.calls):
                 gate.reasoned(part.index, len(tokens))
                 continue
-            for token, nats in tokens:
-                gate.feed(part.index, token, nats)
+            gate.feed_all(part.index, tokens)
     except UNREADABLE as error:
         name = transcript.upstream.name
         raise UpstreamFailed(name, f"sent logprobs of an unknown shape: {error}") from error

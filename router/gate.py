@@ -5,7 +5,7 @@ class that rules live is the class that is replayed on traces.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
@@ -78,6 +78,7 @@ class ConfidenceGate:
         self._restarts = 0
         self._logprobs: list[float] = []  # of the deciding tokens
         self._window_end = rule.window_tokens or _NEVER
+        self._ruled: float | None = None
         self.verdict = Verdict.WAIT
         self.tokens = 0
         """Tokens read up to the ruling, deciding or not."""
@@ -93,6 +94,8 @@ class ConfidenceGate:
 
         None if no token was read at all, 0 if tokens were read but none of them decides.
         """
+        if self.verdict is not _WAIT:
+            return self._ruled
         if not self.tokens:
             return None
         return _SIGNALS[self._rule.signal](self._logprobs) if self._logprobs else 0.0
@@ -154,7 +157,7 @@ class ConfidenceGate:
         return bool(self._logprobs) and not self._scan.in_value
 
     def _decide(self) -> None:
-        confidence = self.confidence
+        self._ruled = confidence = self.confidence
         sure = confidence is not None and confidence >= self._rule.threshold
         self.verdict = Verdict.COMMIT if sure else Verdict.ESCALATE
 
@@ -199,10 +202,19 @@ class AnswerGate:
 
     def feed(self, choice: int, token: bytes, logprob: float) -> Verdict:
         """Take the next token of one choice (0-based, as `index` in OpenAI's chunks)."""
+        return self.feed_all(choice, ((token, logprob),))
+
+    def feed_all(self, choice: int, tokens: Iterable[tuple[bytes, float]]) -> Verdict:
+        """As `feed`, token by token; those after the ruling are not looked at."""
         if not 0 <= choice < self._choices:
             raise ValueError(f"choice must be in 0..{self._choices - 1}, got {choice}")
-        if self.verdict is _WAIT and self._gates[choice].feed(token, logprob) is not _WAIT:
-            self._decide()
+        if self.verdict is _WAIT:
+            feed = self._gates[choice].feed
+            for token, logprob in tokens:
+                if feed(token, logprob) is not _WAIT:
+                    self._decide()
+                    if self.verdict is not _WAIT:
+                        break
         return self.verdict
 
     def reasoned(self, choice: int, tokens: int) -> None:

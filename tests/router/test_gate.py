@@ -343,20 +343,35 @@ def calls_a_token(*tokens: bytes, before: bytes = b"", tools: bool = False) -> f
     gate.feed(0, before, SURE)
 
     def run() -> None:
-        for token in tokens:
-            gate.feed(0, token, SURE)
+        gate.feed_all(0, [(token, SURE) for token in tokens])
 
-    return calls_of(run) / len(tokens)
-
-
-def test_a_token_of_prose_costs_two_calls() -> None:
-    assert calls_a_token(*[b" word"] * 1000, before=b"A") == 2
-    assert calls_a_token(*[b" word"] * 1000, before=b"A", tools=True) == 2
+    return (calls_of(run) - 2) / len(tokens)  # `feed_all`, and the list
 
 
-def test_a_token_inside_a_long_json_string_costs_seven_calls_however_long_it_is() -> None:
-    assert calls_a_token(*[b" word"] * 1000, before=b'{"a":"') == 7
-    assert calls_a_token(*[b" word" * 100] * 1000, before=b'{"a":"') == 7
+def test_a_token_of_prose_costs_one_call() -> None:
+    assert calls_a_token(*[b" word"] * 1000, before=b"A") == 1
+    assert calls_a_token(*[b" word"] * 1000, before=b"A", tools=True) == 1
+
+
+def test_a_token_inside_a_long_json_string_costs_six_calls_however_long_it_is() -> None:
+    assert calls_a_token(*[b" word"] * 1000, before=b'{"a":"') == 6
+    assert calls_a_token(*[b" word" * 100] * 1000, before=b'{"a":"') == 6
+
+
+@given(marked_answers, rules)
+def test_tokens_fed_together_are_ruled_on_as_one_by_one(
+    tokens: list[tuple[bytes, float]], any_rule: GateRule
+) -> None:
+    one_by_one, together = (AnswerGate(any_rule, choices=1) for _ in range(2))
+    for token, nats in tokens:
+        one_by_one.feed(0, token, nats)
+    together.feed_all(0, tokens)
+
+    assert (one_by_one.finish(), one_by_one.confidence, one_by_one.tokens) == (
+        together.finish(),
+        together.confidence,
+        together.tokens,
+    )
 
 
 @pytest.mark.parametrize("tools", [False, True])
