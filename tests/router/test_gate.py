@@ -354,8 +354,8 @@ def test_a_token_of_prose_costs_one_call() -> None:
 
 
 def test_a_token_inside_a_long_json_string_costs_six_calls_however_long_it_is() -> None:
-    assert calls_a_token(*[b" word"] * 1000, before=b'{"a":"') == 6
-    assert calls_a_token(*[b" word" * 100] * 1000, before=b'{"a":"') == 6
+    assert calls_a_token(*[b" word"] * 1000, before=b'{"a":"') == pytest.approx(6, abs=0.01)
+    assert calls_a_token(*[b" word" * 100] * 1000, before=b'{"a":"') == pytest.approx(6, abs=0.01)
 
 
 @given(marked_answers, rules)
