@@ -37,10 +37,13 @@ class EventStream:
         if "text/event-stream" not in content_type:
             raise await self._not_a_stream(content_type)
         while not self._ready:
-            await self._read()
+            try:
+                self._take(await response.read_some())
+            except TransportError as error:
+                raise self._broken(error) from error
             if self._done:
                 raise UpstreamCut(self._upstream, "the stream ended before its first event")
-        self._check(self._ready[0])
+        self._refuse_error(self._ready[0])
 
     def watch(self, *, idle_s: float, ends_at_s: float, limit: str) -> None:
         """From here on it may be silent for `idle_s`, and ends at `ends_at_s`, which `limit`
@@ -69,38 +72,43 @@ class EventStream:
         while not self._ready:
             if self._done:
                 return None
-            await self._read()
+            assert self._response is not None  # noqa: S101 - begin() comes first
+            try:
+                self._take(await self._response.read_some())
+            except TransportError as error:
+                raise self._broken(error) from error
         payload = self._ready.popleft()
         if payload == DONE:
             self._done = True
             await self._read_to_end()
             return None
-        self._check(payload)
+        if b'"error"' in payload[:12]:
+            self._refuse_error(payload)
         return payload
 
-    def _check(self, payload: bytes) -> None:
+    def _refuse_error(self, payload: bytes) -> None:
         if (trouble := error_event(self._upstream, payload)) is not None:
             if isinstance(trouble, UpstreamFailed):
                 self._visit.failed()
             raise trouble
 
-    async def _read(self) -> None:
-        assert self._response is not None  # noqa: S101 - begin() comes first
+    def _take(self, data: bytes) -> None:
+        if not data:
+            self._end_of_body()
+            return
         try:
-            data = await self._response.read_some()
             self._ready.extend(self._decoder.feed(data))
-        except TransportError as error:
-            self._visit.failed()
-            if self._watchdog is not None and (limit := self._watchdog.barked):
-                raise UpstreamTimedOut(self._upstream, f"stalled: {limit}") from error
-            raise UpstreamCut(self._upstream, str(error)) from error
         except MalformedStream as error:
             self._visit.failed()
             raise UpstreamCut(self._upstream, str(error)) from error
-        if not data:
-            self._end_of_body()
-        elif self._watchdog is not None:
+        if self._watchdog is not None:
             self._watchdog.pat()
+
+    def _broken(self, error: TransportError) -> UpstreamFailed:
+        self._visit.failed()
+        if self._watchdog is not None and (limit := self._watchdog.barked):
+            return UpstreamTimedOut(self._upstream, f"stalled: {limit}")
+        return UpstreamCut(self._upstream, str(error))
 
     def _end_of_body(self) -> None:
         if self._ending is Ending.DONE_MARKER:

@@ -140,6 +140,26 @@ async def test_a_flood_does_not_starve_the_others() -> None:
         await on.ends(0)
 
 
+@given(st.lists(st.integers(1, 6), min_size=2, max_size=5), st.integers(1, 3))
+def test_callers_who_wait_are_served_in_turn(queues: list[int], most: int) -> None:
+    async def story() -> None:
+        on = crowd(most)
+        for _ in range(most):
+            await on.comes("first")
+        for who, count in enumerate(queues):
+            for _ in range(count):
+                await on.comes(str(who))
+        left = Counter({str(who): count for who, count in enumerate(queues)})
+        while on.holding:
+            await on.ends(0)
+            served = Counter(who for who, _ in on.served)
+            waiting = [served[who] for who in left if served[who] < left[who]]
+            assert not waiting or max(waiting) - min(waiting) <= 1
+        assert Counter(who for who, _ in on.served) == left
+
+    asyncio.run(story())
+
+
 async def test_where_the_queue_is_full_the_longest_one_gives() -> None:
     on = crowd(1, waiting=4)
     for who in ("flood",) * 5:

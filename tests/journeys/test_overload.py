@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.scripts import Say, Status
+from serving.scripts import Behaviour, Say, Status
 from tests.journeys.rig import HELLO, Rig, rig
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +111,19 @@ async def test_a_dead_student_is_not_asked_again_and_again() -> None:
         assert "circuit open" in ready.json()["upstreams"]["student"]
         assert await on.metric("tutelage_upstream_state", upstream="student") == 2
         assert await on.metric("tutelage_upstream_state", upstream="teacher") == 0
+
+
+async def test_a_student_that_flaps_is_never_seen_to() -> None:
+    async with rig(
+        student={"retries": 0, "breaker": {"open_s": 3600.0, "max_open_s": 3600.0}}
+    ) as on:
+        flapping: list[Behaviour] = [Status(500), Say("well")]
+        on.student.script(*flapping * 20)
+
+        answers = [await on.ask() for _ in range(25)]
+
+        assert {each.status_code for each in answers} == {200}
+        assert len(on.student.requests) == 19, "ten failures in the last twenty calls"
 
 
 async def test_a_prompt_that_does_not_fit_the_student_goes_to_the_teacher() -> None:
