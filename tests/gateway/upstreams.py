@@ -5,6 +5,8 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import pytest
+
 from gateway.affinity import Affinity
 from gateway.alarms import Alarms
 from gateway.breaker import Breaker, BreakerRule
@@ -19,6 +21,8 @@ from serving.scripted_engine import ScriptedEngine
 from tests.gateway.hand_clock import HandLoop
 
 T = TypeVar("T")
+_TURNS = 10
+"""Of the event loop: more than any chain of callbacks here needs to come to rest."""
 
 
 @dataclass(slots=True)
@@ -43,14 +47,22 @@ class Bench:
         engine: ScriptedEngine | None = None,
         calls: int = 1,
     ) -> T:
-        """Let time pass while `work` waits for something else, and the engine has its calls."""
-        task = asyncio.get_running_loop().create_task(work)
+        """Let time pass while `work` waits for something else, and the engine has its calls; the
+        passing of time has to end it.
+        """
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work)
         if engine is not None:
-            await engine.called(calls)
-        for wait_s in seconds:
-            for _ in range(4):
+            called = loop.create_task(engine.called(calls))
+            await asyncio.wait({task, called}, return_when=asyncio.FIRST_COMPLETED)
+            called.cancel()
+        for wait_s in (*seconds, 0.0):
+            for _ in range(_TURNS):
                 await asyncio.sleep(0)
             self.loop.wait(wait_s)
+        if not task.done():
+            task.cancel()
+            pytest.fail(f"it still waits after {sum(seconds):g} s")
         return await task
 
     def upstream(
