@@ -20,6 +20,7 @@ class ChatBody(msgspec.Struct):
     logprobs: bool | None = False
     top_logprobs: int | None = None
     n: int | None = 1
+    temperature: float | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     stop: str | list[str] | None = None
@@ -66,6 +67,7 @@ class CompletionBody(msgspec.Struct):
     stream_options: StreamOptions | None = None
     logprobs: int | None = None
     n: int | None = 1
+    temperature: float | None = None
     max_tokens: int | None = None
     stop: str | list[str] | None = None
     echo: bool | None = False

@@ -11,6 +11,7 @@ from serving.dialect import CREATED, DONE, Facts, Stream, encode, sse
 from serving.say import Say, Tok
 from serving.vllm_shapes.errors import (
     bad_request,
+    check_choices,
     check_lengths,
     check_model,
     error_body,
@@ -275,6 +276,7 @@ def understand(raw: bytes, facts: Facts, *, number: int) -> ChatAnswer:
     except msgspec.MsgspecError as error:
         raise unreadable(error) from error
     check_model(body.model, facts)
+    check_choices(body.n, body.temperature)
     _check_options(body)
     if body.tools and not facts.tools:
         _refuse_tools(body.tool_choice)

@@ -11,6 +11,7 @@ from serving.dialect import CREATED, DONE, Facts, Stream, encode, sse
 from serving.say import Say, Tok
 from serving.vllm_shapes.errors import (
     bad_request,
+    check_choices,
     check_lengths,
     check_model,
     error_body,
@@ -197,6 +198,7 @@ def understand(raw: bytes, facts: Facts, *, number: int) -> CompletionAnswer:
     except msgspec.MsgspecError as error:
         raise unreadable(error) from error
     check_model(body.model, facts)
+    check_choices(body.n, body.temperature)
     if not any(body.prompts):
         message = "Either prompt or prompt_embeds must be provided and non-empty."
         raise bad_request(message, "prompt")

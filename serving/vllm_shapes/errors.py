@@ -50,3 +50,9 @@ def check_lengths(facts: Facts, *, prompt_tokens: int, max_tokens: int | None, p
             f"any output tokens. Please reduce the length of the input prompt."
         )  # it stops counting there
         raise bad_request(message, "input_tokens", limit + 1)
+
+
+def check_choices(n: int | None, temperature: float | None) -> None:
+    """The same answer several times is not to be had."""
+    if (n or 1) > 1 and temperature == 0:
+        raise bad_request(f"n must be 1 when using greedy sampling, got {n}.")

@@ -139,6 +139,11 @@ def test_max_tokens_ends_the_answer_with_length() -> None:
     assert said["usage"]["completion_tokens"] == 2
 
 
+def test_two_greedy_answers_are_refused_as_the_engine_refuses_them() -> None:
+    with pytest.raises(Refused, match=r"n must be 1 when using greedy sampling, got 2\."):
+        VLLM.ask(CHAT, ASK | {"n": 2, "temperature": 0})
+
+
 def test_choices_may_say_different_things_and_end_at_different_times() -> None:
     said = whole(Say("a", "b", "c"), Say("d", finish_reason="length"), n=3)
     chunks = events(streamed(Say("a", "b", "c"), Say("d"), n=2))[:-1]
