@@ -1,6 +1,7 @@
 """The composition root: the only place where concrete things are made."""
 
 import asyncio
+import math
 import random
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -140,7 +141,7 @@ def _upstream(
         ),
         # Clients are bounded by admission, so nothing more bounds how many of them wait here.
         slots=Slots(section.max_in_flight, timers=alarms, most_waiting=sys.maxsize),
-        spare_slots=section.max_in_flight // 10,
+        spare_slots=math.ceil(section.max_in_flight / 10) if section.max_in_flight > 1 else 0,
         alarms=alarms,
         clock=clock,
         retries=section.retries,

@@ -43,6 +43,17 @@ def test_a_small_config_is_enough(tmp_path: Path) -> None:
     ("addition", "key", "words"),
     [
         ("[server]\nprot = 1", "server.prot", "unknown key"),
+        ("[server]\ncaller_share = 0", "server.caller_share", "greater than 0"),
+        (
+            '[upstreams.third]\nbase_url = "http://x"\nmodel = "m"\nbreaker = { failure = 3 }',
+            "upstreams.third.breaker.failure",
+            "unknown key",
+        ),
+        (
+            '[upstreams.third]\nbase_url = "http://x"\nmodel = "m"\naffinity = "sticky"',
+            "upstreams.third.affinity",
+            "'none', 'user' or 'prefix'",
+        ),
         ("[server]\nport = 70000", "server.port", "65535"),
         ("[server]\nhost = '0.0.0.0'", "server", "tutelage keys create"),
         ("[traces]\nstore = 'redis://x'", "traces.store", "sqlite:///"),
@@ -113,3 +124,11 @@ def test_the_command_line_overrides_and_is_checked_too(tmp_path: Path) -> None:
     assert override(settings, host=None, port=9).server.port == 9
     with pytest.raises(ConfigError, match="command line"):
         override(settings, host=None, port=99999)
+
+
+def test_every_example_that_ships_is_a_config() -> None:
+    examples = sorted((Path(__file__).parents[2] / "deploy").glob("*.toml"))
+
+    assert len(examples) >= 2
+    for path in examples:
+        assert load(path).routes
