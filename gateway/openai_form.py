@@ -14,9 +14,13 @@ import msgspec
 
 _NULL_EXTRA = re.compile(
     rb',"(?:stop_reason|token_ids|routed_experts|prompt_(?:logprobs|token_ids|text)|metrics'
-    rb'|[ke][vc]_transfer_params|reasoning(?:_content)?|function_call)":null'
+    rb"|[ke][vc]_transfer_params|reasoning(?:_content)?|function_call|service_tier"
+    rb'|(?:prompt|completion)_tokens_details)":null'
 )
 _LOGPROBS_KEY = b'"logprobs":'
+_FINISH_KEY = b'"finish_reason":'
+_ROLE = b'"role":"assistant"'
+_NULL_ANNOTATIONS = b'"annotations":null'
 _NULL_OPENING = b'"role":"assistant","content":null}'
 _EMPTY_OPENING = b'"role":"assistant","content":""}'
 _NULL = msgspec.Raw(b"null")
@@ -51,11 +55,22 @@ def as_openai(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | Non
     if reply.timings != _NULL:
         payload = payload.replace(b',"timings":' + bytes(reply.timings), b"", 1)
     if not asked.stream:
-        return payload
+        return _whole(payload)
     if not asked.include_usage:
         return None if reply.usage is not None and not reply.parts else payload
     if reply.usage is None and b'"usage":' not in payload:
         payload = payload[: payload.rindex(b"}")] + b',"usage":null}'
+    return payload
+
+
+def _whole(payload: bytes) -> bytes:
+    """With what OpenAI writes into each choice and llama.cpp leaves out; its list is never null."""
+    if _NULL_ANNOTATIONS in payload:
+        payload = payload.replace(_NULL_ANNOTATIONS, b'"annotations":[]')
+    if b'"refusal":' not in payload:
+        payload = payload.replace(_ROLE, _ROLE + b',"refusal":null')
+    if _LOGPROBS_KEY not in payload:
+        payload = payload.replace(_FINISH_KEY, _LOGPROBS_KEY + b"null," + _FINISH_KEY)
     return payload
 
 

@@ -14,6 +14,7 @@ from gateway.chat import ChatToken, as_evidence
 from gateway.errors import BadRequest, GatewayError
 from gateway.origin import Origin, unmark
 from gateway.reply import Token
+from gateway.response_form import as_openai_response
 from gateway.wire import (
     BOOL,
     LIST,
@@ -67,7 +68,7 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
             payload = _swap(payload, own, origin.mark(own))
             if before := reply.response.previous_response_id:  # lies where this one does
                 payload = _swap(payload, before, origin.mark(before))
-        return payload
+        return as_openai_response(payload, reply, self.fields, stream=self.stream)
 
     def framed(self, payload: bytes) -> bytes:
         return b"event: " + _type_of(payload) + b"\ndata: " + payload + b"\n\n"

@@ -32,12 +32,14 @@ def golden(name: str) -> bytes:
 EXTRAS = {
     "stop_reason", "token_ids", "routed_experts", "prompt_logprobs", "prompt_token_ids",
     "prompt_text", "kv_transfer_params", "ec_transfer_params", "metrics", "reasoning",
-    "function_call",
+    "function_call", "service_tier", "prompt_tokens_details", "completion_tokens_details",
 }  # fmt: skip
 
 
 def as_openai_has_it(value: Any, *, opening: bool = False) -> Any:
-    """Without the nulls that vLLM writes for fields of its own and llama.cpp's timings."""
+    """Without the nulls that vLLM writes for fields of its own and llama.cpp's timings; with what
+    llama.cpp leaves out of a message.
+    """
     if isinstance(value, list):
         return [as_openai_has_it(each, opening=opening) for each in value]
     if not isinstance(value, dict):
@@ -47,6 +49,12 @@ def as_openai_has_it(value: Any, *, opening: bool = False) -> Any:
         for key, each in value.items()
         if key != "timings" and not (each is None and key in EXTRAS)
     }
+    if "message" in kept:
+        kept.setdefault("logprobs", None)
+    if kept.get("role") == "assistant" and not opening:
+        kept = {"refusal": None, **kept}
+    if "annotations" in kept and kept["annotations"] is None:
+        kept["annotations"] = []
     if opening and kept == {"role": "assistant", "content": None}:
         kept["content"] = ""
     return kept
