@@ -4,11 +4,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := .venv-conformance
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-distill check format bench bench-embedded lock tree build weights clean
+.PHONY: help up test test-conformance test-distill check format bench bench-embedded lock tree build weights clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +41,16 @@ up: $(VENV)/.local  ## engines + gateway + tour on this machine; then serves unt
 test: $(VENV)/.dev  ## every test that needs no torch, on the real embedded engine too
 	@$(BIN)/python -m serving.prepare
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-conformance: $(VENV)/.dev $(TOOLS)/.ready  ## the official client's own tests, llm-comply, schemathesis
+	@$(BIN)/python -m tests.conformance.openai_tests
+	@$(BIN)/python -m pytest tests/conformance --durations 5 $(ARGS)
+
+$(TOOLS)/.ready: tests/conformance/requirements.txt | $(VENV)/bin/python
+	@echo "[setup] installing the suites of others into $(TOOLS)"
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
 
 test-distill: $(VENV)/.distill  ## the tests of the training recipe (installs torch)
 	@$(BIN)/python -m pytest tests/distill tests/serving/triage --timeout 600 $(ARGS)
@@ -81,4 +92,4 @@ weights: $(VENV)/.distill  ## retrain the shipped teacher adapter and student (h
 	done
 
 clean:  ## remove what was made here (not TUTELAGE_HOME)
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

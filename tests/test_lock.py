@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.lock import LOCK_FILE, OWN_ENVIRONMENT, PROJECT, PYPROJECT, Pin, read, requirements
+from tests.lock import LOCK_FILE, OWN_ENVIRONMENT, PROJECT, PYPROJECT, ROOT, Pin, read, requirements
 
 PINS = read()
 NAMES = {pin.name for pin in PINS}
@@ -82,6 +82,17 @@ def test_what_is_installed_here_is_what_the_lock_says() -> None:
 def test_nothing_in_it_belongs_to_one_machine() -> None:
     for line in LOCK_FILE.read_text(encoding="utf-8").splitlines():
         assert not MACHINE_SPECIFIC.search(line), line
+
+
+def test_the_suites_of_others_have_our_versions_of_what_both_need() -> None:
+    theirs = read(ROOT / "tests" / "conformance" / "requirements.txt")
+    ours = {pin.name: pin.version for pin in PINS if pin.marker is None}
+    shared = {pin.name for pin in theirs} & set(ours) - {"jsonschema-rs"}
+
+    assert {"openai", "pytest", "hypothesis"} <= shared
+    for pin in theirs:
+        if pin.name in shared:
+            assert pin.version == ours[pin.name], pin.name
 
 
 def test_a_range_is_not_a_pin() -> None:
