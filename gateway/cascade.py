@@ -55,7 +55,8 @@ async def _cascade(record: Record) -> Answer:
     try:
         draft = await _draft(record)
     except Trouble as trouble:
-        return await _serve(record, Role.TEACHER, _student_trouble(trouble))
+        why = _student_trouble(trouble, observed=not record.asked.logprobs)
+        return await _serve(record, Role.TEACHER, why)
     if draft.verdict is Verdict.COMMIT:
         record.decide(Role.STUDENT, Reason.CONFIDENT)
         return draft.heard()
@@ -69,7 +70,12 @@ async def _cascade(record: Record) -> Answer:
         return await _serve(record, Role.STUDENT, Reason.TEACHER_UNAVAILABLE)
 
 
-def _student_trouble(trouble: Exception) -> Reason:
+def _student_trouble(trouble: Exception, *, observed: bool = False) -> Reason:
+    """observed: we asked for logprobs, and the client did not; there are engines that have none to
+    give on some endpoints, or together with tools, and refuse the request.
+    """
+    if observed and isinstance(trouble, UpstreamRejected) and "logprobs" in str(trouble):
+        return Reason.NO_SIGNAL
     timed_out = isinstance(trouble, UpstreamTimedOut)
     return Reason.STUDENT_TIMEOUT if timed_out else Reason.STUDENT_ERROR
 

@@ -191,3 +191,15 @@ async def test_a_body_that_is_not_json_by_its_own_word_is_refused() -> None:
             "unsupported_media_type",
         )
         assert charset.status_code == 200
+
+
+async def test_an_engine_that_refuses_to_give_logprobs_has_no_signal() -> None:
+    async with rig() as on:
+        refusal = {"error": {"message": "logprobs is not supported with tools + stream"}}
+        on.student.script(Status(400, refusal))
+
+        ours, _ = await on.events()
+        theirs, _ = await on.events(logprobs=True)
+
+        assert ours.headers["x-tutelage-reason"] == "no_signal"
+        assert theirs.headers["x-tutelage-reason"] == "student_error"
