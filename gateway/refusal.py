@@ -31,7 +31,8 @@ _ERRORS = range(400, 600)
 
 _TOO_LONG_NAMES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _TOO_LONG_WORDS = re.compile(
-    r"maximum context length|exceeds? the (available )?context|context window",
+    r"maximum context length|exceeds? the (available )?context|context window"
+    r"|exceeds the max_model_len",
     re.IGNORECASE,
 )
 _FILTER_NAMES = frozenset(

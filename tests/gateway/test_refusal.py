@@ -98,6 +98,14 @@ def test_a_prompt_that_does_not_fit_is_known_whoever_says_so(status: int, body: 
     assert (found.status, found.code) == (400, "context_length_exceeded")
 
 
+def test_a_prompt_that_is_too_long_for_a_response_is_known_by_its_own_words() -> None:
+    message = "The engine prompt length 10 exceeds the max_model_len 5. Please reduce prompt."
+
+    found = refused(400, {"error": {"message": message, "type": "invalid_request_error"}})
+
+    assert found.code == "context_length_exceeded"
+
+
 def test_too_large_a_wish_for_tokens_is_no_prompt_that_is_too_long() -> None:
     """Who reads `context_length_exceeded` shortens the prompt, and that would not help."""
     found = refused(400, VLLM_MAX_TOKENS)
