@@ -37,6 +37,10 @@ class Http:
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        """Names in lower case."""
+        return not names.isdisjoint(self._headers)
+
     def refuse_other_than_json(self) -> None:
         """Raises NotJson. A page of another site can post text, but not JSON, unasked."""
         kind = self._headers.get(b"content-type", b"application/json")

@@ -55,7 +55,7 @@ def _print_as_it_comes(response: httpx.Response) -> bool:
                 sys.stdout.write("\n")
                 return True
             try:
-                for choice in parse_reply(payload).choices:
+                for choice in parse_reply(payload).parts:
                     sys.stdout.write((choice.delta and choice.delta.words) or "")
                     sys.stdout.flush()
             except msgspec.DecodeError:

@@ -1,6 +1,6 @@
 """Chat completions: the request, and the shapes of an answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import ClassVar
 
 import msgspec
@@ -10,16 +10,15 @@ from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.reply import Token
 from gateway.wire import (
-    BOOL,
     NULL,
     ONE,
     TRUE,
     Asked,
     is_filled_list,
     is_there,
-    known,
     read_count,
     read_fields,
+    read_flag,
     read_include_usage,
     read_model,
     stream_usage,
@@ -33,11 +32,11 @@ class ChatRequest(Asked, frozen=True, kw_only=True, gc=False):
     path: ClassVar[str] = "/chat/completions"
 
     def hear(self, payload: bytes, *, stream: bool) -> "ChatReply":
-        return parse_reply(payload)
+        return _REPLY.decode(payload)
 
     def shown(self, payload: bytes, reply: "ChatReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
         if not self.logprobs:
-            payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
+            payload = without_logprobs(payload, [choice.logprobs for choice in reply.parts])
         return as_openai(payload, reply, self)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
@@ -58,9 +57,9 @@ def parse_chat(body: bytes) -> ChatRequest:
         raw=body,
         fields=fields,
         model=model,
-        stream=bool(known(fields, "stream", BOOL)),
+        stream=read_flag(fields, "stream"),
         choices=read_count(fields, "n"),
-        logprobs=bool(known(fields, "logprobs", BOOL)),
+        logprobs=read_flag(fields, "logprobs"),
         include_usage=read_include_usage(fields),
     )
 
@@ -145,22 +144,14 @@ class ChatChoice(msgspec.Struct):
 class ChatReply(msgspec.Struct):
     """A whole completion or one chunk of a stream: the same fields, `message` or `delta`."""
 
-    choices: list[ChatChoice] = []
+    parts: list[ChatChoice] = msgspec.field(name="choices", default_factory=list)
     usage: TokenUsage | None = None
-    error: msgspec.Raw = NULL
+    trouble: msgspec.Raw = msgspec.field(name="error", default=NULL)
     timings: msgspec.Raw = NULL
-
-    @property
-    def parts(self) -> Sequence[ChatChoice]:
-        return self.choices
 
     @property
     def spent(self) -> Usage | None:
         return self.usage.spent() if self.usage is not None else None
-
-    @property
-    def trouble(self) -> msgspec.Raw:
-        return self.error
 
 
 def parse_reply(body: bytes) -> ChatReply:

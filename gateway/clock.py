@@ -13,5 +13,5 @@ class SystemClock:
     def unix_s(self) -> float:
         return time.time_ns() / 1e9
 
-    def monotonic_s(self) -> float:
-        return time.monotonic()
+    monotonic_s = staticmethod(time.monotonic)
+    """Read six times a request: no frame of ours around it."""

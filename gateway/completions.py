@@ -1,6 +1,5 @@
 """Text completions, the older endpoint: the request, and the shapes of an answer."""
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -11,7 +10,6 @@ from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.reply import Token
 from gateway.wire import (
-    BOOL,
     LIST,
     NULL,
     ONE,
@@ -20,6 +18,7 @@ from gateway.wire import (
     known,
     read_count,
     read_fields,
+    read_flag,
     read_include_usage,
     read_integer,
     read_model,
@@ -54,7 +53,7 @@ class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
         if payload == _NOTHING:
             return None
         if not self.logprobs:
-            payload = without_logprobs(payload, [choice.logprobs for choice in reply.choices])
+            payload = without_logprobs(payload, [choice.logprobs for choice in reply.parts])
         return as_openai(payload, reply, self)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
@@ -72,11 +71,11 @@ def parse_completion(body: bytes) -> CompletionRequest:
         raw=body,
         fields=fields,
         model=model,
-        stream=bool(known(fields, "stream", BOOL)),
+        stream=read_flag(fields, "stream"),
         choices=_choices(fields),
         logprobs=read_integer(fields, "logprobs") is not None,
         include_usage=read_include_usage(fields),
-        echo=bool(known(fields, "echo", BOOL)),
+        echo=read_flag(fields, "echo"),
     )
 
 
@@ -139,22 +138,14 @@ class CompletionChoice(msgspec.Struct):
 class CompletionReply(msgspec.Struct):
     """A whole completion or one chunk of a stream: the same fields."""
 
-    choices: list[CompletionChoice] = []
+    parts: list[CompletionChoice] = msgspec.field(name="choices", default_factory=list)
     usage: TokenUsage | None = None
-    error: msgspec.Raw = NULL
+    trouble: msgspec.Raw = msgspec.field(name="error", default=NULL)
     timings: msgspec.Raw = NULL
-
-    @property
-    def parts(self) -> Sequence[CompletionChoice]:
-        return self.choices
 
     @property
     def spent(self) -> Usage | None:
         return self.usage.spent() if self.usage is not None else None
-
-    @property
-    def trouble(self) -> msgspec.Raw:
-        return self.error
 
 
 _REPLY = msgspec.json.Decoder(CompletionReply)

@@ -66,7 +66,7 @@ class Probe:
 
     def completion(self) -> str:
         reply = self._ask()
-        if not reply.choices:
+        if not reply.parts:
             raise Unfit("no choices in the answer")
         return f"{reply.usage.completion_tokens} tokens" if reply.usage else "no usage"
 
@@ -81,14 +81,14 @@ class Probe:
         return "in the last chunk"
 
     def logprobs(self) -> str:
-        tokens = [token for choice in self._ask(logprobs=True).choices for token in choice.tokens()]
+        tokens = [token for choice in self._ask(logprobs=True).parts for token in choice.tokens()]
         if not tokens:
             raise Unfit("asked for, none came")
         return f"first token {tokens[0][1]:.3f} nats"
 
     def stream_logprobs(self) -> str:
         chunks = self._stream(logprobs=True)
-        count = sum(len(choice.tokens()) for chunk in chunks for choice in chunk.choices)
+        count = sum(len(choice.tokens()) for chunk in chunks for choice in chunk.parts)
         if not count:
             raise Unfit("asked for, none came in the stream")
         return f"{count} tokens"

@@ -49,7 +49,7 @@ class DetokenizeRequest(PlainRequest, frozen=True, kw_only=True, gc=False):
 
 class PlainReply(msgspec.Struct):
     usage: TokenUsage | None = None
-    error: msgspec.Raw = NULL
+    trouble: msgspec.Raw = msgspec.field(name="error", default=NULL)
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -58,10 +58,6 @@ class PlainReply(msgspec.Struct):
     @property
     def spent(self) -> Usage | None:
         return self.usage.spent() if self.usage is not None else None
-
-    @property
-    def trouble(self) -> msgspec.Raw:
-        return self.error
 
 
 def parse_embeddings(body: bytes) -> EmbeddingsRequest:

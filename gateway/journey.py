@@ -31,6 +31,9 @@ Parse = Callable[[bytes], Asked]
 """An endpoint's own part: its body, read. Raises BadRequest."""
 
 
+_PATIENCE = frozenset({EXPLICIT, *HINTS})
+
+
 class Bug(GatewayError):
     """Something we did not foresee; the client learns the trace id, the log the rest."""
 
@@ -102,6 +105,8 @@ async def _serve(http: Http, on: Services, record: Record) -> None:
 
 def _client_waits_until(http: Http, now_s: float, *, stream: bool) -> float | None:
     """Raises BadRequest."""
+    if not http.has_any(_PATIENCE):
+        return None
     hint = next((found for name in HINTS if (found := http.header(name)) is not None), None)
     return waits_until_s(now_s, explicit=http.header(EXPLICIT), hint=hint, stream=stream)
 

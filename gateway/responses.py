@@ -16,7 +16,6 @@ from gateway.origin import Origin, unmark
 from gateway.reply import Token
 from gateway.response_form import as_openai_response
 from gateway.wire import (
-    BOOL,
     LIST,
     NULL,
     ONE,
@@ -26,6 +25,7 @@ from gateway.wire import (
     is_there,
     known,
     read_fields,
+    read_flag,
     read_model,
 )
 from router.trace import Usage
@@ -113,10 +113,10 @@ def parse_responses(body: bytes) -> ResponsesRequest:
         raw=body,
         fields=fields,
         model=model,
-        stream=bool(known(fields, "stream", BOOL)),
+        stream=read_flag(fields, "stream"),
         logprobs=as_json(LOGPROBS_WISH) in include,
         include_usage=True,
-        background=bool(known(fields, "background", BOOL)),
+        background=read_flag(fields, "background"),
         previous=held[0] if held else None,
         goes_on_at=held[1] if held else None,
     )

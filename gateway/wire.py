@@ -171,8 +171,18 @@ def read_integer(fields: Fields, name: str) -> int | None:
     return int(number)
 
 
+def read_flag(fields: Fields, name: str) -> bool:
+    """False where it is absent or null. Raises BadRequest."""
+    raw = fields.get(name)
+    if raw is None:
+        return False
+    return raw == TRUE or bool(known(fields, name, BOOL))
+
+
 def read_include_usage(fields: Fields) -> bool:
     """Raises BadRequest."""
+    if "stream_options" not in fields:
+        return False
     options = known(fields, "stream_options", _OPTIONS)
     return bool(options and options.include_usage)
 

@@ -73,7 +73,7 @@ def ask(**more: object) -> bytes:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_logprobs_of_a_recorded_answer_are_read(engine: str) -> None:
-    (choice,) = parse_reply(golden(f"{engine}/chat_logprobs_length.json")).choices
+    (choice,) = parse_reply(golden(f"{engine}/chat_logprobs_length.json")).parts
 
     tokens = choice.tokens()
     assert len(tokens) > 3
@@ -118,7 +118,7 @@ def test_a_recorded_stream_is_read_to_its_end_and_keeps_what_the_client_asked_fo
 def test_each_choice_of_several_has_its_own_logprobs() -> None:
     reply = parse_reply(golden("vllm-0.32/chat_n3.json"))
 
-    assert [choice.index for choice in reply.choices] == [0, 1, 2]
+    assert [choice.index for choice in reply.parts] == [0, 1, 2]
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=6), json_values, max_size=5))
