@@ -22,10 +22,16 @@ _NULL_EXTRA = re.compile(
     rb'|[ke][vc]_transfer_params)":null'
 )
 _NULL = msgspec.Raw(b"null")
-_RESPONSE = msgspec.Raw(b'"response"')
+_A_RESPONSE = msgspec.Raw(b'"response"')
+_A_CALL = msgspec.Raw(b'"function_call"')
 _COMPLETED = msgspec.Raw(b'"response.completed"')
 _INCOMPLETE = msgspec.Raw(b'"response.incomplete"')
+_WHOLE = msgspec.Raw(b'"completed"')
 _CUT = msgspec.Raw(b'"incomplete"')
+_LIMITED = {
+    "status": _CUT,
+    "incomplete_details": msgspec.Raw(b'{"reason":"max_output_tokens"}'),
+}
 
 _NULLABLE = (
     *("completed_at", "error", "incomplete_details", "instructions", "max_output_tokens"),
@@ -37,6 +43,8 @@ _DEFAULTS = dict.fromkeys(_NULLABLE, _NULL) | {
         "background": b"false",
         "frequency_penalty": b"0.0",
         "metadata": b"{}",
+        "model": b"null",
+        "output": b"[]",
         "parallel_tool_calls": b"true",
         "presence_penalty": b"0.0",
         "reasoning": b'{"effort":null,"summary":null}',
@@ -55,6 +63,7 @@ _USAGE = {
     "input_tokens_details": msgspec.Raw(b'{"cached_tokens":0}'),
     "output_tokens_details": msgspec.Raw(b'{"reasoning_tokens":0}'),
 }
+_PART = {"annotations": msgspec.Raw(b"[]"), "logprobs": msgspec.Raw(b"[]")}
 _TOOL = {"description": _NULL, "parameters": _NULL, "strict": _NULL}
 
 
@@ -76,27 +85,33 @@ def as_openai_response(payload: bytes, reply: _Reply, asked: Fields, *, stream: 
     if reply.response is None and reply.item is None and reply.part is None:
         return payload
     payload = _NULL_EXTRA.sub(b"", payload).replace(b'"logprobs":null', b'"logprobs":[]')
-    if reply.response is None:
-        return payload
     try:
-        return _completed(payload, asked, stream=stream)
+        fields = _FIELDS.decode(payload)
+        mended = _event(fields, asked) if stream else _response(fields, asked)
     except UNREADABLE:
         return payload
+    return msgspec.json.encode(mended)
 
 
-def _completed(payload: bytes, asked: Fields, *, stream: bool) -> bytes:
-    fields = _FIELDS.decode(payload)
-    if not stream:
-        return msgspec.json.encode(_filled(fields, asked))
-    response = _filled(_FIELDS.decode(fields["response"]), asked)
-    if fields.get("type") == _COMPLETED and response.get("status") == _CUT:
-        fields["type"] = _INCOMPLETE
-    return msgspec.json.encode({**fields, "response": response})
+def _event(fields: dict[str, msgspec.Raw], asked: Fields) -> dict[str, msgspec.Raw]:
+    if (part := fields.get("part", _NULL)) != _NULL and b'"output_text"' in bytes(part):
+        fields["part"] = _with(part, _PART)
+    if (item := fields.get("item", _NULL)) != _NULL:
+        fields["item"] = _item(item)
+    if (whole := fields.get("response", _NULL)) != _NULL:
+        response = _response(_FIELDS.decode(whole), asked)
+        if fields.get("type") == _COMPLETED and response.get("status") == _CUT:
+            fields["type"] = _INCOMPLETE
+        fields["response"] = _raw(response)
+    return fields
 
 
-def _filled(fields: dict[str, msgspec.Raw], asked: Fields) -> dict[str, msgspec.Raw]:
-    if fields.get("object") != _RESPONSE:
+def _response(fields: dict[str, msgspec.Raw], asked: Fields) -> dict[str, msgspec.Raw]:
+    if fields.get("object") != _A_RESPONSE:
         return fields
+    fields.pop("timings", None)
+    if "incomplete_details" not in fields and _at_its_limit(fields, asked):
+        fields |= _LIMITED
     for name, default in _DEFAULTS.items():
         if fields.get(name, _NULL) == _NULL:
             said = asked.get(name, _NULL)
@@ -104,14 +119,42 @@ def _filled(fields: dict[str, msgspec.Raw], asked: Fields) -> dict[str, msgspec.
     if (usage := fields["usage"]) != _NULL:
         fields["usage"] = _with(usage, _USAGE)
     if bytes(fields["tools"]) != b"[]":
-        tools = [_with(tool, _TOOL) for tool in _LIST.decode(fields["tools"])]
-        fields["tools"] = msgspec.Raw(msgspec.json.encode(tools))
+        fields["tools"] = _raw([_with(tool, _TOOL) for tool in _LIST.decode(fields["tools"])])
+    if b'"function_call"' in bytes(fields["output"]):
+        fields["output"] = _raw([_item(item) for item in _LIST.decode(fields["output"])])
     return fields
 
 
+def _item(raw: msgspec.Raw) -> msgspec.Raw:
+    """A call has an id of its own, which llama.cpp leaves to `call_id`."""
+    fields = _FIELDS.decode(raw)
+    if fields.get("type") != _A_CALL or "id" in fields or "call_id" not in fields:
+        return raw
+    return _raw({"id": fields["call_id"], **fields})
+
+
+def _at_its_limit(fields: Fields, asked: Fields) -> bool:
+    """Whether as many tokens were written as were allowed: llama.cpp does not say so."""
+    if fields.get("status") != _WHOLE:
+        return False
+    limit = _NUMBER.decode(asked.get("max_output_tokens", _NULL))
+    usage = _USED.decode(fields.get("usage", _NULL))
+    return limit is not None and usage is not None and usage.output_tokens >= limit
+
+
+class _Used(msgspec.Struct):
+    output_tokens: int = 0
+
+
 def _with(raw: msgspec.Raw, defaults: Fields) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode({**defaults, **_FIELDS.decode(raw)}))
+    return _raw({**defaults, **_FIELDS.decode(raw)})
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
 
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NUMBER = msgspec.json.Decoder(int | None)
+_USED = msgspec.json.Decoder(_Used | None)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])

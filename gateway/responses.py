@@ -14,6 +14,7 @@ from gateway.chat import ChatToken, as_evidence
 from gateway.errors import BadRequest, GatewayError
 from gateway.origin import Origin, unmark
 from gateway.reply import Token
+from gateway.response_events import Numbering
 from gateway.response_form import as_openai_response
 from gateway.wire import (
     LIST,
@@ -34,18 +35,20 @@ LOGPROBS_WISH = "message.output_text.logprobs"
 _NO_LOGPROBS = b"[]"
 TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 """After one of these events, a stream is whole."""
-_COMPLETED = b'"type":"response.completed"'
-_INCOMPLETE = b'"type":"response.incomplete"'
 
 
 class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
-    """`POST /v1/responses`. goes_on_at: the model that holds the previous response."""
+    """`POST /v1/responses`. goes_on_at: the model that holds the previous response.
+
+    numbering: of the one stream in which a client reads the answer.
+    """
 
     path: ClassVar[str] = "/responses"
     ending: ClassVar[Ending] = Ending.TERMINAL_EVENT
     background: bool = False
     previous: str | None = None
     goes_on_at: Origin | None = None
+    numbering: Numbering = msgspec.field(default_factory=Numbering)
 
     @property
     def judgeable(self) -> bool:
@@ -62,13 +65,12 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
         if not self.logprobs:
             for logprobs in reply.all_logprobs():
                 payload = payload.replace(bytes(logprobs), _NO_LOGPROBS, 1)
-        if reply.type == "response.completed" and reply.is_incomplete:
-            payload = payload.replace(_COMPLETED, _INCOMPLETE, 1)  # vLLM knows but one ending
         if reply.response is not None and (own := reply.response.id):
             payload = _swap(payload, own, origin.mark(own))
             if before := reply.response.previous_response_id:  # lies where this one does
                 payload = _swap(payload, before, origin.mark(before))
-        return as_openai_response(payload, reply, self.fields, stream=self.stream)
+        payload = as_openai_response(payload, reply, self.fields, stream=self.stream)
+        return self.numbering.numbered(payload, reply) if self.stream else payload
 
     def framed(self, payload: bytes) -> bytes:
         return b"event: " + _type_of(payload) + b"\ndata: " + payload + b"\n\n"
@@ -80,7 +82,7 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
         """OpenAI's event, and in it the error object that its clients look for and raise."""
         told = {"code": error.code, "message": str(error), "param": error.param}
         event = {"type": "error", **told, "error": {"type": error.type, **told}}
-        return self.framed(msgspec.json.encode({**event, "sequence_number": 0}))
+        return self.framed(msgspec.json.encode({**event, "sequence_number": self.numbering.take()}))
 
     def body_for(self, model: str, *, stream: bool | None = None, observe: bool = False) -> bytes:
         body = super().body_for(model, stream=stream, observe=observe)
@@ -138,6 +140,7 @@ class _Item(msgspec.Struct):
     """One thing of the output: a message, a function call, reasoning."""
 
     type: str = ""
+    id: str | None = None
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
@@ -213,6 +216,8 @@ class ResponsesReply(msgspec.Struct):
     """One event of a stream; a whole response is read as an event that holds all of it."""
 
     type: str = ""
+    sequence_number: int | None = None
+    item_id: str | None = None
     delta: str | None = None
     logprobs: msgspec.Raw = NULL
     item: _Item | None = None
@@ -225,10 +230,6 @@ class ResponsesReply(msgspec.Struct):
     def spent(self) -> Usage | None:
         at_end = self.response is not None and self.response.usage is not None
         return self.response.usage.spent() if at_end else None  # type: ignore[union-attr]
-
-    @property
-    def is_incomplete(self) -> bool:
-        return self.response is not None and self.response.status == "incomplete"
 
     @property
     def trouble(self) -> msgspec.Raw:

@@ -1,4 +1,4 @@
-"""An engine that accepts whatever the gateway lets through, and answers in vLLM's shapes.
+"""An engine that accepts whatever the gateway lets through, and answers as vLLM or llama.cpp does.
 
 Requests in these suites are made up from types and schemas. A real engine refuses most of them for
 its own reasons; what is asked here is what the gateway makes of them.
@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from serving.dialect import Answer, Facts, Refused, Stream, encode
+from serving.dialect import Answer, Dialect, Facts, Refused, Stream, encode
 from serving.say import SURE, UNSURE, Say, ToolCall
-from serving.scripted_engine import ScriptedEngine
+from serving.scripted_engine import Flavour, ScriptedEngine
 from tests.journeys.keeping import KeepingDialect
 
 WORDS = ("All", " is", " well", ".")
@@ -56,32 +56,33 @@ class Obliging:
         return self.answer.error_event(message, failed=failed)
 
 
-class AgreeableDialect(KeepingDialect):
-    """Every second answer is unsure, so that student and teacher take turns."""
+class Agreeable:
+    """A dialect whose every second answer is unsure: student and teacher take turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._logprobs = (UNSURE if number % 2 else SURE for number in count())
 
     def understand(self, path: str, raw: bytes, facts: Facts, *, number: int) -> Answer | None:
         asked: dict[str, Any] = msgspec.json.decode(raw) if path in PLAIN else {}
         try:
-            answer = super().understand(path, raw, facts, number=number)
+            answer = self._dialect.understand(path, raw, facts, number=number)
         except Refused:
             plain = encode({**PLAIN[path], **_form(asked), "model": facts.model})
-            answer = super().understand(path, plain, facts, number=number)
+            answer = self._dialect.understand(path, plain, facts, number=number)
         return Obliging(answer, self._say(asked)) if answer is not None else None
 
     def probe(self, method: str, path: str, raw: bytes, facts: Facts) -> bytes:
         try:
-            return super().probe(method, path, raw, facts)
+            return self._dialect.probe(method, path, raw, facts)
         except Refused:
             if path not in PLAIN:
                 raise
             plain = encode({**PLAIN[path], "model": facts.model})
-            return super().probe(method, path, plain, facts)
+            return self._dialect.probe(method, path, plain, facts)
 
-    def forget(self, response_id: str, facts: Facts) -> None:
-        """Only says so: whoever knocks on one endpoint after the other knows one id."""
+    def error(self, status: int, message: str, *, kind: str) -> bytes:
+        return self._dialect.error(status, message, kind=kind)
 
     def _say(self, asked: Mapping[str, Any]) -> Say:
         logprob = next(self._logprobs)
@@ -108,7 +109,9 @@ def _form(asked: Mapping[str, Any]) -> dict[str, object]:
     return form
 
 
-def agreeable_engine(model: str) -> ScriptedEngine:
-    engine = ScriptedEngine(model=model)
-    engine._dialect = AgreeableDialect()
+def agreeable_engine(model: str, flavour: Flavour) -> ScriptedEngine:
+    """As vLLM with a store, or as llama.cpp, which has none."""
+    engine = ScriptedEngine(model=model, flavour=flavour)
+    dialect = KeepingDialect(forgets=False) if flavour == "vllm" else engine._dialect
+    engine._dialect = Agreeable(dialect)
     return engine

@@ -15,6 +15,7 @@ from gateway.app import make_app, open_services
 from gateway.callers import Anyone, Callers
 from gateway.listening import listen
 from gateway.metrics import Metrics
+from serving.scripted_engine import Flavour
 from tests.conformance.agreeable import agreeable_engine
 from tests.journeys.rig import KeptTraces
 
@@ -35,10 +36,16 @@ class Finished:
 
 @asynccontextmanager
 async def gateway(
-    *models: str, callers: Callers | None = None, front: Front | None = None
+    *models: str,
+    flavour: Flavour = "vllm",
+    callers: Callers | None = None,
+    front: Front | None = None,
 ) -> AsyncIterator[str]:
     """Its URL. A cascade of its own stands under each name; `front` may stand before them all."""
-    async with agreeable_engine("student") as student, agreeable_engine("teacher") as teacher:
+    async with (
+        agreeable_engine("student", flavour) as student,
+        agreeable_engine("teacher", flavour) as teacher,
+    ):
         settings = config.Settings.model_validate(
             {
                 "upstreams": {

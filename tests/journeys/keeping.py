@@ -14,14 +14,21 @@ PREFIX = "/v1/responses/"
 
 
 class KeepingDialect(Vllm):
-    """Knows `DELETE`, `…/cancel` and `…/input_items`; the input it tells is always the same."""
+    """Knows `DELETE`, `…/cancel` and `…/input_items`; the input it tells is always the same.
+
+    `forgets`: False only says that it has deleted something.
+    """
+
+    def __init__(self, *, forgets: bool = True) -> None:
+        self._forgets = forgets
 
     def probe(self, method: str, path: str, raw: bytes, facts: Facts) -> bytes:
         response_id, _, verb = unquote(path.removeprefix(PREFIX)).partition("/")
         match method, verb:
             case "DELETE", "" if path.startswith(PREFIX):
                 find_stored(response_id, facts)
-                self.forget(response_id, facts)
+                if self._forgets and facts.stored is not None:
+                    del facts.stored[response_id]
                 return encode({"id": response_id, "object": "response.deleted", "deleted": True})
             case "POST", "cancel":
                 stored: dict[str, Any] = msgspec.json.decode(find_stored(response_id, facts))
@@ -31,10 +38,6 @@ class KeepingDialect(Vllm):
                 return encode(INPUT_ITEMS)
             case _:
                 return super().probe(method, path, raw, facts)
-
-    def forget(self, response_id: str, facts: Facts) -> None:
-        assert facts.stored is not None
-        del facts.stored[response_id]
 
 
 INPUT_ITEMS = {
