@@ -7,9 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
+import pydantic
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
@@ -145,6 +146,32 @@ def test_the_wish_for_a_schema_and_for_logprobs_is_kept(up: Running) -> None:
 
     parse_answer(choice["message"]["content"])
     assert all(len(token["top_logprobs"]) == 2 for token in choice["logprobs"]["content"])
+
+
+class Triage(pydantic.BaseModel):
+    """The answer, as an app declares it."""
+
+    sentiment: Literal["negative", "neutral", "positive"]
+    intensity: Literal[0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("model", ["triage", "triage:student", "triage:teacher"])
+async def test_the_official_clients_helpers_read_the_real_models(up: Running, model: str) -> None:
+    chat: Any = messages(TEXTS[5])
+    async with AsyncOpenAI(base_url=up.url, api_key="none", max_retries=0) as client:
+        asking = client.chat.completions.stream(
+            **{**GREEDY, "model": model}, messages=chat, response_format=Triage
+        )
+        async with asking as stream:
+            parsed = (await stream.get_final_completion()).choices[0].message.parsed
+        told = client.responses.stream(model=model, input=chat, temperature=0, text_format=Triage)
+        async with told as events:
+            kinds = [event.type async for event in events]
+            response = await events.get_final_response()
+
+    assert isinstance(parsed, Triage)
+    assert response.output_parsed == parsed
+    assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
 
 
 @pytest.mark.parametrize(("engine", "survivor"), [("student", "teacher"), ("teacher", "student")])
