@@ -23,6 +23,7 @@ MOST_BARREN_BYTES = 512 * 1024
 SLICE_BYTES = 128 * 1024
 """A larger request body is written in slices, so that it is not copied into the write buffer."""
 
+_UNASKED = "an answer to nothing"
 _SWITCHING_PROTOCOLS = 101
 _FIRST_STATUS = 100
 _FIRST_FINAL_STATUS = 200
@@ -184,14 +185,18 @@ class Connection(asyncio.Protocol):
             if status < _FIRST_STATUS or status == _SWITCHING_PROTOCOLS:
                 raise _Refused(f"status {status}")
             return
-        response = self._expected()
+        response = self._response
+        if response is None:
+            raise _Refused(_UNASKED)
         response.status = status
         response.wake()
         if self._drained is not None:
             self._unchoke()
 
     def on_body(self, body: bytes) -> None:
-        response = self._expected()
+        response = self._response
+        if response is None:
+            raise _Refused(_UNASKED)
         response.pieces.append(body)
         response.unread += len(body)
         self._barren = 0
@@ -201,7 +206,7 @@ class Connection(asyncio.Protocol):
             response.wake()
 
     def on_message_complete(self) -> None:
-        if self._expected().status:  # else it was an interim response
+        if self._response is not None and self._response.status:  # else it was an interim response
             self._ended = True
             self._keep_alive = self._parser.should_keep_alive()  # asked later, it says False
 
@@ -249,11 +254,6 @@ class Connection(asyncio.Protocol):
         return self.served and self._response is not None and not self._response.head
 
     # On the way
-
-    def _expected(self) -> HttpResponse:
-        if self._response is None:
-            raise _Refused("an answer to nothing")
-        return self._response
 
     def _feed_long_head(self, response: HttpResponse, data: bytes) -> bytes:
         """Feed no more than the limit; returns what is left if the head ended within it."""

@@ -6,8 +6,10 @@ from typing import Protocol
 
 from gateway.transport import TransportError
 
+_LINE_END = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
-_INTERIM = "1"
+_AFTER_VERSION = slice(8, 10)
+_INTERIM = b" 1"
 
 
 class Carrier(Protocol):
@@ -18,33 +20,47 @@ class Carrier(Protocol):
 
 
 class Headers(Mapping[str, str]):
-    """The header lines of a head that httptools has found well-formed."""
+    """The headers of a head that httptools found well-formed, each read when it is asked for."""
 
-    __slots__ = ("_first", "_lines")
+    __slots__ = ("_block", "_folded")
 
-    def __init__(self, head: bytes) -> None:
-        """`head`: everything from the first byte on, interim heads and some body included."""
-        text = ""
-        while not text or text[text.index(" ") + 1] == _INTERIM:
-            block, _, head = head.lstrip(b"\r\n").partition(_END_OF_HEAD)
-            text = block.decode("latin-1")
-        self._lines = [
-            (name.lower(), value.strip(" \t"))
-            for name, _, value in (line.partition(":") for line in text.split("\r\n")[1:])
-        ]
-        self._first = dict(reversed(self._lines))
+    def __init__(self, data: bytes) -> None:
+        """`data`: everything from the first byte on, interim heads and some body included."""
+        while True:
+            data = data.lstrip(_LINE_END)
+            block = data[: data.index(_END_OF_HEAD) + 2]
+            if block[_AFTER_VERSION] != _INTERIM:
+                break
+            data = data[len(block) :]
+        self._block = block
+        self._folded = block.lower()
 
     def __getitem__(self, name: str) -> str:
-        return self._first[name.lower()]
+        field = b"\r\n%b:" % name.lower().encode()
+        start = self._folded.find(field)
+        if start < 0:
+            raise KeyError(name)
+        start += len(field)
+        return _text(self._block[start : self._block.index(_LINE_END, start)])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._first)
+        return iter(dict(self._lines()))
 
     def __len__(self) -> int:
-        return len(self._first)
+        return len(dict(self._lines()))
 
     def all(self, name: str) -> list[str]:
-        return [value for each, value in self._lines if each == name]
+        """The values of a header that may be repeated; its name in lower case."""
+        return [value for each, value in self._lines() if each == name]
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        for line in self._block.split(_LINE_END)[1:-1]:
+            name, _, value = line.partition(b":")
+            yield _text(name).lower(), _text(value)
+
+
+def _text(value: bytes) -> str:
+    return value.strip(b" \t").decode("latin-1")
 
 
 class HttpResponse:

@@ -59,7 +59,8 @@ async def test_what_is_sent_is_what_the_engine_gets(transport: Transport) -> Non
         assert response.headers.get("x-none") is None
         assert await response.read() == b"hello"
 
-        (await transport.get(f"{server.url}/models", KEY)).close()
+        assert await (await transport.get(f"{server.url}/models", KEY)).read() == b"hello"
+        assert await (await transport.delete(f"{server.url}/r/1", KEY)).read() == b"hello"
 
     head, _, body = asked[0].partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
@@ -70,6 +71,7 @@ async def test_what_is_sent_is_what_the_engine_gets(transport: Transport) -> Non
     assert b"accept-encoding" not in head.lower()
     assert body == b'{"x":1}'
     assert asked[1].startswith(b"GET /v1/models HTTP/1.1\r\n")
+    assert asked[2].startswith(b"DELETE /v1/r/1 HTTP/1.1\r\n")
 
 
 async def test_a_hundred_answers_whole_or_streamed_need_one_connection(
