@@ -133,18 +133,13 @@ async def test_a_connection_that_the_engine_closes_is_not_used_again(
 async def test_connection_close_is_honoured_though_the_engine_leaves_it_open(
     transport: Transport,
 ) -> None:
-    left = asyncio.Event()
+    last = OK + b"connection: close\r\ncontent-length: 5\r\n\r\nhello"
+    async with RawServer(answering(last)) as server:
+        for _ in range(2):
+            assert await get_whole(transport, server) == b"hello"
 
-    async def play(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(OK + b"connection: close\r\ncontent-length: 5\r\n\r\nhello")
-        await peer.gone()
-        left.set()
-
-    async with RawServer(play, answering(HELLO)) as server:
-        assert await get_whole(transport, server) == b"hello"
-        await left.wait()
-        assert await get_whole(transport, server) == b"hello"
+        assert server.connections == 2
+        await server.all_left()
 
 
 async def test_a_stream_is_read_as_it_comes(transport: Transport) -> None:
