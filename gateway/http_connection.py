@@ -11,7 +11,7 @@ from httptools import (
 )
 
 from gateway.http_response import HttpResponse
-from gateway.transport import TransportError, in_words
+from gateway.transport import in_words
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_UNREAD_BYTES = 256 * 1024
@@ -218,7 +218,9 @@ class Connection(asyncio.Protocol):
         self._barren = 0
         if response.paused and not self.dead:
             self._transport.resume_reading()
-        response.ended()
+        response.carrier = None
+        if response.waiter is not None:
+            response.wake()
         if reusable:
             self.served = True
             self._keeper.release(self)
@@ -239,9 +241,7 @@ class Connection(asyncio.Protocol):
         self._response = None
         self.discard()
         if response is not None:
-            error = TransportError(words, safe=safe)
-            error.__cause__ = cause
-            response.ended(error)
+            response.broke(words, safe=safe, cause=cause)
         self._unchoke()
 
     def _when(self) -> str:

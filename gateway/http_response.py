@@ -121,7 +121,8 @@ class HttpResponse:
         if self.carrier is not None:
             self.whole = True
             try:
-                self._go_on()
+                if self.paused:
+                    self._go_on()
                 while self.carrier is not None:
                     self.waiter = waiter = self._loop.create_future()
                     await waiter
@@ -136,10 +137,11 @@ class HttpResponse:
             self.pieces.clear()
             self.carrier.hang_up()
 
-    def ended(self, error: TransportError | None = None) -> None:
-        """Called by the connection: this was all."""
+    def broke(self, words: str, *, safe: bool, cause: Exception | None) -> None:
+        """Called by the connection: nothing more will come."""
+        self.error = TransportError(words, safe=safe)
+        self.error.__cause__ = cause
         self.carrier = None
-        self.error = error
         self.wake()
 
     def wake(self) -> None:
@@ -154,11 +156,11 @@ class HttpResponse:
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.unread = 0
-        self._go_on()
+        if self.paused:
+            self._go_on()
         return data
 
     def _go_on(self) -> None:
-        if self.paused:
-            self.paused = False
-            if self.carrier is not None:
-                self.carrier.resume_reading()
+        self.paused = False
+        if self.carrier is not None:
+            self.carrier.resume_reading()
