@@ -10,6 +10,7 @@ the engine may still refuse it.
 """
 
 import re
+from copy import deepcopy
 from typing import Any
 
 from gateway.front import FrontApp
@@ -34,7 +35,7 @@ class DescribedApp(FrontApp):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
-            document["paths"] |= PATHS
+            document["paths"] |= deepcopy(PATHS)
             components = document.setdefault("components", {})
             schemas = components.setdefault("schemas", {})
             schemas |= {"OpenAIError": ERROR, **requests(self._models), **ANSWERS}

@@ -94,6 +94,16 @@ async def test_a_key_that_is_given_twice_counts_as_it_was_given_last(on: Rig) ->
     assert on.teacher.requests[-1].body["seed"] == 2
 
 
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+async def test_a_body_that_is_declared_as_no_json_is_refused(on: Rig, kind: str) -> None:
+    for path in HOT:
+        answer = await on.http.post(path, content=b"{}", headers={"content-type": kind})
+
+        assert kind in assert_openai_error(answer, 415)["message"]
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
 async def test_a_wrong_method_is_told_the_right_one(on: Rig, method: str) -> None:
     for path in HOT:
