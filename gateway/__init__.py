@@ -3,11 +3,14 @@
 A request, in the order in which the modules see it:
 
  1. server       one process, or several (workers) on one port (listening); drains on SIGTERM
- 2. routes       the URL table; endpoints are the raw ASGI callables behind it
+ 2. routes       the URL table; endpoints are the raw ASGI callables behind it, stored_responses
+                 what is asked of a response later; openapi describes all of it
  3. asgi         one HTTP exchange: the body in, an answer or a stream out, the hang-up seen
  4. journey      the story of one request, told downward: read this first
  5. callers      an API key becomes a name (keys: the file they are kept in)
- 6. wire         OpenAI bytes to typed values, and the splicing of what goes on to an engine
+ 6. wire         OpenAI bytes to typed values, and the splicing of what goes on to an engine:
+                 chat, completions, responses, embeddings, each with its own shapes (openai_form,
+                 response_form, response_events: put right where an engine's differ)
  7. admission    a slot, held until the last byte left or the client hung up
  8. cascade      student, gate, teacher: who answers
  9. upstream     one backend: call says what is asked of it, slots how many at a time,
