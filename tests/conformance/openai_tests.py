@@ -55,7 +55,9 @@ class OpenaiTests:
             raise NotThere(f"{archive.name} has the checksum {found}, not {known}")
         draft = self.folder / f".{self.version}.{os.getpid()}"
         with tarfile.open(archive) as packed:
-            packed.extractall(draft, filter="data")
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and newer
+                packed.extraction_filter = tarfile.data_filter
+            packed.extractall(draft)
         (draft / self.root.name).rename(self.root)
         draft.rmdir()
 
