@@ -3,6 +3,7 @@
 import re
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from gateway.transport import TransportError
 
 _HTTP_PORT = 80
 _MOST_TARGETS = 256
+_MOST_LINES = 256
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -21,9 +23,13 @@ _OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a URL leads, and the bytes that every POST to it with these headers begins with."""
+    """Where a URL leads, and the bytes that every POST to it with these headers begins with.
+
+    `start`: those that it begins with whatever its headers are.
+    """
 
     pool: Pool
+    start: bytes
     headers: dict[str, str]
     head: bytes
 
@@ -62,8 +68,8 @@ class HttpTransport:
         return await self._bodiless("DELETE", url, headers)
 
     async def _bodiless(self, method: str, url: str, headers: Mapping[str, str]) -> HttpResponse:
-        pool, host, path = self._place(url)
-        head = _head(method, path, host, headers) + b"\r\n"
+        pool, start = self._place(method, url)
+        head = start + _lines(headers) + b"\r\n"
         return await _exchange(pool, head, past_the_bound=True)
 
     async def aclose(self) -> None:
@@ -72,15 +78,16 @@ class HttpTransport:
             await pool.aclose()
 
     def _target(self, url: str, headers: Mapping[str, str]) -> _Target:
-        pool, host, path = self._place(url)
-        head = _head("POST", path, host, headers) + b"content-length: "
+        known = self._targets.get(url)
+        pool, start = self._place("POST", url) if known is None else (known.pool, known.start)
+        head = start + _lines(headers) + b"content-length: "
         if len(self._targets) >= _MOST_TARGETS:
             self._targets.clear()
-        target = self._targets[url] = _Target(pool, dict(headers), head)
+        target = self._targets[url] = _Target(pool, start, dict(headers), head)
         return target
 
-    def _place(self, url: str) -> tuple[Pool, str, str]:
-        """The pool, the host as the Host header has it, and the path."""
+    def _place(self, method: str, url: str) -> tuple[Pool, bytes]:
+        """The pool, the request line and the Host header."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port or _HTTP_PORT
@@ -99,7 +106,8 @@ class HttpTransport:
                 host, port, connect_s=self._connect_s, max_connections=self._max_connections
             )
         shown = f"[{host}]" if ":" in host else host
-        return self._pools[place], shown if port == _HTTP_PORT else f"{shown}:{port}", path
+        named = shown if port == _HTTP_PORT else f"{shown}:{port}"
+        return self._pools[place], f"{method} {path} HTTP/1.1\r\nhost: {named}\r\n".encode()
 
 
 async def _exchange(
@@ -126,16 +134,18 @@ async def _exchange(
         connection = await pool.take(past_the_bound=past_the_bound, fresh=True)
 
 
-def _head(method: str, path: str, host: str, headers: Mapping[str, str]) -> bytes:
-    """The request line and all headers but the length; ends with a line end."""
-    lines = [f"{method} {path} HTTP/1.1", f"host: {host}"]
-    for name, value in headers.items():
-        if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
-            raise TransportError(f"header {name!r} cannot be set here", safe=True)
-        if not _VALUE.fullmatch(value):
-            raise TransportError(f"header {name!r} has a value with control characters", safe=True)
-        lines.append(f"{name}: {value}")
+def _lines(headers: Mapping[str, str]) -> bytes:
+    return b"".join([_line(name, value) for name, value in headers.items()])
+
+
+@lru_cache(maxsize=_MOST_LINES)
+def _line(name: str, value: str) -> bytes:
+    """A header as it is sent. Most are the same in every request."""
+    if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
+        raise TransportError(f"header {name!r} cannot be set here", safe=True)
+    if not _VALUE.fullmatch(value):
+        raise TransportError(f"header {name!r} has a value with control characters", safe=True)
     try:
-        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
+        return f"{name}: {value}\r\n".encode("latin-1")
     except UnicodeEncodeError as error:
-        raise TransportError(f"a header is not Latin-1: {error}", safe=True) from error
+        raise TransportError(f"header {name!r} is not Latin-1: {error}", safe=True) from error

@@ -1,6 +1,7 @@
 """A response while it arrives: who is woken and when, and who is held back."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -132,3 +133,17 @@ def test_a_connection_that_died_before_it_was_used_says_so_and_that_it_is_safe(r
 
     assert late.error is not None
     assert late.error.safe
+
+
+def test_neither_an_exchange_nor_a_connection_is_left_to_the_garbage_collector() -> None:
+    rig = Rig()
+    gc.collect()
+    for _ in range(10):
+        rig.hear(OK + b"content-length: 5\r\n\r\n", b"hel", b"lo")
+        assert now(rig.response.read()) == b"hello"
+        assert rig.response.headers["content-length"] == "5"
+        rig.response = rig.connection.begin(b"POST")
+    rig.hang_up()
+    del rig
+
+    assert gc.collect() == 0
