@@ -2,8 +2,11 @@
 
 scrub      what the content policy lets through, before anything is stored
 store      the interface: the writer's promise, the reader's questions, the errors
+keys       a trace id as 16 bytes that sort by time
 schema     the tables in SQLite, and the check that they are ours
-sqlite     the writer: one thread, one queue, batches
+migration  what an older version wrote, brought up to date
+rows       records as rows, and many of them inserted at once
+sqlite     the writer: queues, one thread, batches
 reading    the reader, from any process
 stats      the figures of a route, from its exchanges and judgements
 commands   `tutelage traces ls|show|stats`: the command line

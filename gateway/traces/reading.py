@@ -1,10 +1,14 @@
-"""The reader of a SQLite trace store; it never writes, and may run beside any number of writers."""
+"""The reader of a SQLite trace store; it may run beside any number of writers.
+
+It writes nothing, but for bringing the file of an older version up to date.
+"""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from gateway.traces.keys import first_key, keys_from, trace_id_of
 from gateway.traces.schema import connect_reader
 from gateway.traces.stats import Judged, RouteStats, Served, summarise
 from gateway.traces.store import AmbiguousTraceError, NoSuchTraceError, TraceStoreError
@@ -22,25 +26,25 @@ _CANDIDATES = 3
 """How many ids an ambiguous prefix is answered with."""
 
 _RECENT = """
-SELECT record FROM exchanges
-WHERE ts >= :since
+SELECT record FROM exchanges JOIN records USING (number)
+WHERE trace >= :since
   AND (:route IS NULL OR route = :route)
   AND (:reason IS NULL OR reason = :reason)
   AND (:served_by IS NULL OR served_by = :served_by)
-ORDER BY ts DESC, trace_id DESC LIMIT :limit
+ORDER BY trace DESC LIMIT :limit
 """
-_BY_PREFIX = """
-SELECT trace_id, record FROM exchanges
-WHERE trace_id >= :prefix AND trace_id < :after ORDER BY trace_id LIMIT :limit
+_BETWEEN = """
+SELECT trace, record FROM exchanges JOIN records USING (number)
+WHERE trace BETWEEN ? AND ? ORDER BY trace LIMIT ?
 """
-_JUDGEMENTS = "SELECT record FROM judgements WHERE trace_id = ? ORDER BY ts, rowid"
+_JUDGEMENTS = "SELECT record FROM judgements WHERE trace = ? ORDER BY ts, rowid"
 _SERVED = """
 SELECT route, served_by, reason, outcome, confidence, total_s, cost_usd, saved_usd
-FROM exchanges WHERE ts >= ?
+FROM exchanges WHERE trace >= ?
 """
 _JUDGED = """
 SELECT route, served_by, judge, comparator, agreement, propensity
-FROM judgements JOIN exchanges USING (trace_id) WHERE exchanges.ts >= ?
+FROM judgements JOIN exchanges USING (trace) WHERE exchanges.trace >= ?
 """
 
 
@@ -71,7 +75,7 @@ class SqliteReader:
     ) -> list[Exchange]:
         wanted = {
             "limit": limit,
-            "since": since_s,
+            "since": first_key(since_s),
             "route": route,
             "reason": reason,
             "served_by": served_by,
@@ -79,20 +83,19 @@ class SqliteReader:
         return [self._exchange(record) for (record,) in self._query(_RECENT, wanted)]
 
     def get(self, prefix: str) -> tuple[Exchange, list[Judgement]]:
-        # Ids are hexadecimal and dashes: "g" sorts after every one that begins with the prefix.
-        wanted = {"prefix": prefix.lower(), "after": f"{prefix.lower()}g", "limit": _CANDIDATES}
-        found = list(self._query(_BY_PREFIX, wanted)) if prefix else []
+        keys = keys_from(prefix) if prefix else None
+        found = list(self._query(_BETWEEN, (*keys, _CANDIDATES))) if keys else []
         if not found:
             raise NoSuchTraceError(prefix)
         if len(found) > 1:
-            raise AmbiguousTraceError(prefix, [trace_id for trace_id, _ in found])
-        exchange = self._exchange(found[0][1])
-        rows = self._query(_JUDGEMENTS, (exchange.trace_id,))
-        return exchange, [self._judgement(record) for (record,) in rows]
+            raise AmbiguousTraceError(prefix, [trace_id_of(key) for key, _ in found])
+        ((key, record),) = found
+        rows = self._query(_JUDGEMENTS, (key,))
+        return self._exchange(record), [self._judgement(each) for (each,) in rows]
 
     def stats(self, *, since_s: float = 0.0) -> list[RouteStats]:
-        served = map(Served._make, self._query(_SERVED, (since_s,)))
-        judged = map(Judged._make, self._query(_JUDGED, (since_s,)))
+        served = map(Served._make, self._query(_SERVED, (first_key(since_s),)))
+        judged = map(Judged._make, self._query(_JUDGED, (first_key(since_s),)))
         return summarise(served, judged)
 
     def _query(

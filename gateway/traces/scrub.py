@@ -1,6 +1,7 @@
 """What of a record may be stored: the content policy."""
 
 from enum import StrEnum
+from typing import TypeVar
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -15,7 +16,10 @@ class Content(StrEnum):
     NONE = "none"
 
 
-def scrub(record: Exchange | Judgement, content: Content) -> Exchange | Judgement:
+Kind = TypeVar("Kind", Exchange, Judgement)
+
+
+def scrub(record: Kind, content: Content) -> Kind:
     """The record as the policy lets it be stored.
 
     Without content an upstream's error message goes too, since engines quote the request in them

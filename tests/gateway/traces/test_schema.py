@@ -44,7 +44,9 @@ def test_a_newer_schema_is_refused_by_both_sides(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
 
     for connect in (connect_writer, connect_reader):
-        with pytest.raises(TraceStoreError, match=r"schema 2, newer than 1.*upgrade"):
+        with pytest.raises(
+            TraceStoreError, match=rf"schema {VERSION + 1}, newer than {VERSION}.*upgrade"
+        ):
             connect(path)
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,6 +165,39 @@ async def test_one_record_that_cannot_be_written_does_not_take_others_with_it(
     assert stored(path) == [trace_id(1), trace_id(4)]
 
 
+async def test_what_cannot_be_written_is_found_among_many(path: Path, open_writer: Open) -> None:
+    tally = Tally()
+    writer = open_writer(tally)
+    bad: dict[int, Any] = {70: {"total_s": float("nan")}, 150: {"caller": "\ud83d"}}
+    for number in (*range(200), 5, 190):
+        writer.put(exchange(number, **bad.get(number, {})))
+    for number in range(100):
+        writer.put(judgement(number, ts=float("nan") if number == 20 else NOON_S))
+    await writer.aclose()
+
+    assert tally.counts == {
+        "stored": 198,
+        "dropped:unwritable": 2,
+        "dropped:duplicate": 2,
+        "judgement_stored": 99,
+        "judgement_dropped:unwritable": 1,
+    }
+    assert stored(path) == [trace_id(n) for n in range(200) if n not in bad]
+    with SqliteReader(path) as reader:  # each one with its own record
+        for number in (0, 69, 71, 199):
+            assert reader.get(trace_id(number))[0].trace_id == trace_id(number)
+
+
+async def test_a_trace_id_that_is_none_is_not_stored(open_writer: Open) -> None:
+    tally = Tally()
+    writer = open_writer(tally)
+    writer.put(exchange(1, trace_id="chatcmpl-1"))
+    writer.put(judgement(1, trace_id="01a20363"))
+    await writer.aclose()
+
+    assert tally.counts == {"dropped:unwritable": 1, "judgement_dropped:unwritable": 1}
+
+
 async def test_a_trace_is_stored_once(path: Path, open_writer: Open) -> None:
     tally = Tally()
     writer = open_writer(tally)
@@ -207,7 +241,7 @@ async def test_what_is_older_than_the_retention_goes_when_a_writer_starts(
     writer = open_writer(Tally(), retention_days=365.0)
     for number in range(700):  # more than one chunk
         writer.put(exchange(number, ts=old))
-    writer.put(judgement(1, ts=old))
+    writer.put(judgement(1, trace_id=trace_id(1, old)))  # goes with its trace, though it is young
     await writer.aclose()
 
     tally = Tally()
@@ -218,6 +252,7 @@ async def test_what_is_older_than_the_retention_goes_when_a_writer_starts(
     assert stored(path) == [trace_id(1), trace_id(2), trace_id(3)]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM judgements").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM records").fetchone() == (3,)
 
 
 async def test_what_grows_too_old_goes_within_the_hour(path: Path, open_writer: Open) -> None:
