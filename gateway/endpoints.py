@@ -10,6 +10,7 @@ from gateway.asgi import Receive, Scope, Send
 from gateway.direct import exchange
 from gateway.errors import UnknownModel
 from gateway.exposition import CONTENT_TYPE
+from gateway.feedback import feedback_route
 from gateway.journey import Parse, journey
 from gateway.openapi.parts import errors
 from gateway.services import Services
@@ -80,6 +81,9 @@ def cold_routes(on: Services) -> APIRouter:
             raise UnknownModel(model, on.routes.models)
         return Model(id=model, created=created)
 
+    bad_feedback: Statuses = {status: errors(status)[str(status)] for status in (400, 404)}
+    feedback = feedback_route(on.tap.traces, on.knows_trace, metrics=on.metrics, clock=on.clock)
+    cold.include_router(feedback, dependencies=keyed, responses=bad_feedback)
     cold.include_router(stored_responses(on.routes, on.clock, keyed))
 
     @cold.get("/healthz", tags=["operations"])

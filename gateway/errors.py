@@ -4,6 +4,7 @@ GatewayError
 ├── BadRequest             400  the client can fix it; names the field
 ├── Unauthorized           401  no key, or one that does not work
 ├── UnknownModel           404
+├── NoSuchTrace            404  feedback on an answer that nobody gave
 ├── NoSuchPath        404, 405  no such URL, or not with this method
 ├── TooLarge               413
 ├── NotJson                415  a body of another kind
@@ -50,6 +51,13 @@ class UnknownModel(GatewayError):
 
     def __init__(self, model: str, known: list[str]) -> None:
         super().__init__(f"the model `{model}` does not exist here; known: {', '.join(known)}")
+
+
+class NoSuchTrace(GatewayError):
+    status, type, code, param = 404, "invalid_request_error", "trace_not_found", "trace_id"
+
+    def __init__(self, trace_id: str) -> None:
+        super().__init__(f"trace {trace_id} is not in the store: an answer's x-tutelage-trace-id")
 
 
 class NoSuchPath(GatewayError):

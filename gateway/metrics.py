@@ -101,6 +101,7 @@ _COST = Family(
     "What the calls cost at the configured prices.",
     ("route",),
 )
+_FEEDBACK = Family("tutelage_feedback_total", Kind.COUNTER, "Answers that somebody judged.", ())
 _UNUSABLE_SCHEMAS = Family(
     "tutelage_unusable_schemas_total",
     Kind.COUNTER,
@@ -130,7 +131,7 @@ _UPSTREAM_STATE = Family(
 FAMILIES = (
     *(_REQUESTS, _REQUEST_SECONDS, _FIRST_TOKEN_SECONDS, _INTER_TOKEN_SECONDS, _OVERHEAD_SECONDS),
     *(_CONFIDENCE, _FALLBACKS, _SHADOW, _JUDGED, _DIVERGENCE, _TOKENS, _COST, _TRACES),
-    *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS),
+    *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS, _FEEDBACK),
 )
 _KINDS = {family.name: family.kind for family in FAMILIES}
 
@@ -245,6 +246,9 @@ class Metrics:
     def compared(self, route: str, comparator: Comparator, agreement: float) -> None:
         self._count(_JUDGED, route, comparator)
         self._count(_DIVERGENCE, route, comparator, more=1.0 - agreement)
+
+    def feedback_given(self) -> None:
+        self._count(_FEEDBACK)
 
     def schema_unusable(self) -> None:
         """A client's JSON schema that the checks cannot hold an answer to."""

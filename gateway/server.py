@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +23,7 @@ from gateway.listening import PortTaken
 from gateway.location import UnknownStore, store_path
 from gateway.metrics import Metrics, zero_gauges
 from gateway.traces import open_writer
+from gateway.traces.reading import holds
 from gateway.traces.schema import connect_writer
 from gateway.traces.store import TraceStoreError
 from gateway.workers import Workers
@@ -179,7 +181,13 @@ async def serve(
 
     try:
         async with open_services(
-            settings, traces, callers=callers, metrics=metrics, secrets=secrets, clock=clock
+            settings,
+            traces,
+            callers=callers,
+            metrics=metrics,
+            secrets=secrets,
+            knows_trace=partial(holds, store_path(store)),
+            clock=clock,
         ) as on:
             server = _Server(
                 uvicorn.Config(

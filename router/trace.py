@@ -64,6 +64,7 @@ class Judge(StrEnum):
 
     SHADOW = "shadow"  # off the path, on a sample
     FALLBACK = "fallback"  # both answers were there, since the student deferred
+    FEEDBACK = "feedback"  # somebody who read the answer
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -131,10 +132,11 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag="judgement", tag_field="kind"):
-    """A comparison of the two answers to one request.
+    """A comparison of the two answers to one request, or what somebody thought of the one served.
 
-    agreement: in [0, 1]. detail: where they part. propensity: in (0, 1], 1 if every request of its
-    kind is judged. ts: unix seconds of the judgement.
+    agreement: in [0, 1]; of feedback, its score. detail: where they part; of feedback, the comment.
+    label, correction: of feedback, a word of the caller's own, what the answer should have been.
+    propensity: in (0, 1], 1 if every request of its kind is judged. ts: unix seconds.
     """
 
     schema: int = SCHEMA
@@ -145,6 +147,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag="judgement", tag_
     detail: str
     propensity: float
     ts: float
+    label: str | None = None
+    correction: str | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -48,6 +48,15 @@ FROM judgements JOIN exchanges USING (trace) WHERE exchanges.trace >= ?
 """
 
 
+def holds(path: Path, trace_id: str) -> bool:
+    """Whether a trace with exactly this id is stored. Raises TraceStoreError."""
+    with SqliteReader(path) as reader:
+        try:
+            return reader.get(trace_id)[0].trace_id == trace_id
+        except NoSuchTraceError:
+            return False
+
+
 class SqliteReader:
     """Owns a read-only connection; close it, or use it in a `with`."""
 

@@ -56,7 +56,12 @@ async def gateway(
             }
         )
         async with open_services(
-            settings, KeptTraces(), callers=callers or Anyone(), metrics=Metrics(), secrets={}
+            settings,
+            traces := KeptTraces(),
+            callers=callers or Anyone(),
+            metrics=Metrics(),
+            secrets={},
+            knows_trace=traces.knows,
         ) as on:
             app: ASGIApp = make_app(on)
             async with _served(front(app) if front else app) as url:

@@ -44,6 +44,9 @@ class KeptTraces:
     async def aclose(self) -> None:
         pass
 
+    def knows(self, trace_id: str) -> bool:
+        return any(exchange.trace_id == trace_id for exchange in self.exchanges)
+
     async def exchange(self, number: int = 1) -> Exchange:
         """The n-th exchange, waited for: it is closed after the client has read its last byte."""
         await self._until(lambda: len(self.exchanges) >= number)
@@ -142,7 +145,12 @@ async def rig(
         )
         async with (
             open_services(
-                settings, traces, callers=callers or Anyone(), metrics=Metrics(), secrets={}
+                settings,
+                traces,
+                callers=callers or Anyone(),
+                metrics=Metrics(),
+                secrets={},
+                knows_trace=traces.knows,
             ) as on,
             _listening(on) as url,
             httpx.AsyncClient(base_url=url, timeout=30) as http,

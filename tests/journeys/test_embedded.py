@@ -200,3 +200,15 @@ def test_what_went_through_is_in_the_traces(up: Running) -> None:
 
     until(lambda: stored().returncode == 0)
     assert trace_id in stored().stdout
+
+
+def test_feedback_is_kept_with_the_trace_that_it_is_about(up: Running) -> None:
+    trace_id = ask(up, TEXTS[0]).headers["x-tutelage-trace-id"]
+    said = {"trace_id": trace_id, "score": 0.5, "comment": "hardly"}
+
+    accepted = httpx.post(f"{up.url}/feedback", json=said, timeout=60)
+    unknown = httpx.post(
+        f"{up.url}/feedback", json={**said, "trace_id": trace_id[:-1] + "x"}, timeout=60
+    )
+
+    assert (accepted.status_code, unknown.status_code) == (200, 400)
