@@ -23,7 +23,7 @@ from gateway.breaker import Breaker, BreakerRule
 from gateway.callers import Anyone, Callers
 from gateway.clock import Clock, SystemClock
 from gateway.errors import BadRequest, GatewayError, NoSuchPath, openai_body
-from gateway.feedback import Knows
+from gateway.feedback import FindTrace
 from gateway.health import Health
 from gateway.judging import Judging
 from gateway.metrics import Metrics
@@ -55,11 +55,11 @@ async def open_services(
     callers: Callers,
     metrics: Metrics,
     secrets: Mapping[str, SecretStr],
-    knows_trace: Knows,
+    find_trace: FindTrace,
     clock: Clock | None = None,
 ) -> AsyncIterator[Services]:
     """Everything a request needs. On the way out: shadow work is waited for, then connections
-    close. `traces` stays open: it belongs to the caller. `knows_trace`: whether one is stored.
+    close. `traces` stays open: it belongs to the caller. `find_trace`: looks into the store.
     """
     clock = clock or SystemClock()
     alarms = Alarms(asyncio.get_running_loop())
@@ -87,7 +87,7 @@ async def open_services(
             health=Health(routes, upstreams, clock),
             background=background,
             trace_ids=TraceIds(),
-            knows_trace=knows_trace,
+            find_trace=find_trace,
             schemas=Schemas(on_unusable=metrics.schema_unusable),
             clock=clock,
             max_body_bytes=settings.server.max_body_bytes,

@@ -10,7 +10,7 @@ from gateway.asgi import Receive, Scope, Send
 from gateway.direct import exchange
 from gateway.errors import UnknownModel
 from gateway.exposition import CONTENT_TYPE
-from gateway.feedback import feedback_route
+from gateway.feedback import FeedbackBox, feedback_route
 from gateway.journey import Parse, journey
 from gateway.openapi.parts import errors
 from gateway.services import Services
@@ -81,9 +81,8 @@ def cold_routes(on: Services) -> APIRouter:
             raise UnknownModel(model, on.routes.models)
         return Model(id=model, created=created)
 
-    bad_feedback: Statuses = {status: errors(status)[str(status)] for status in (400, 404)}
-    feedback = feedback_route(on.tap.traces, on.knows_trace, metrics=on.metrics, clock=on.clock)
-    cold.include_router(feedback, dependencies=keyed, responses=bad_feedback)
+    box = FeedbackBox(on.tap.traces, on.find_trace, on.metrics, on.clock)
+    cold.include_router(feedback_route(box, on.callers, max_body_bytes=on.max_body_bytes))
     cold.include_router(stored_responses(on.routes, on.clock, keyed))
 
     @cold.get("/healthz", tags=["operations"])

@@ -9,6 +9,7 @@ GatewayError
 ├── TooLarge               413
 ├── NotJson                415  a body of another kind
 ├── Overloaded             429  try later; carries retry_after_s
+├── StoreUnavailable       503  the trace store cannot be read; the log says why
 ├── UpstreamRejected       4xx  the engine refused the request itself: its words, our shape
 │   ├── ContextTooLong     400  it does not fit that model's context; another's it may
 │   └── ContentFiltered    400
@@ -88,6 +89,13 @@ class Overloaded(GatewayError):
     def __init__(self, problem: str, retry_after_s: float) -> None:
         super().__init__(f"{problem}; retry after {retry_after_s:.0f} s")
         self.retry_after_s = retry_after_s
+
+
+class StoreUnavailable(GatewayError):
+    status, code = 503, "store_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("the trace store cannot be read at the moment")
 
 
 class UpstreamRejected(GatewayError):

@@ -101,7 +101,19 @@ _COST = Family(
     "What the calls cost at the configured prices.",
     ("route",),
 )
-_FEEDBACK = Family("tutelage_feedback_total", Kind.COUNTER, "Answers that somebody judged.", ())
+_FEEDBACK = Family(
+    "tutelage_feedback_total",
+    Kind.COUNTER,
+    "Feedback on answers, by whose answer it was.",
+    ("route", "served_by"),
+)
+_FEEDBACK_SCORE = Family(
+    "tutelage_feedback_score",
+    Kind.HISTOGRAM,
+    "The score in [0, 1] of the feedback that gave one.",
+    ("route", "served_by"),
+    (0.0, 0.25, 0.5, 0.75, 1.0),
+)
 _UNUSABLE_SCHEMAS = Family(
     "tutelage_unusable_schemas_total",
     Kind.COUNTER,
@@ -131,7 +143,7 @@ _UPSTREAM_STATE = Family(
 FAMILIES = (
     *(_REQUESTS, _REQUEST_SECONDS, _FIRST_TOKEN_SECONDS, _INTER_TOKEN_SECONDS, _OVERHEAD_SECONDS),
     *(_CONFIDENCE, _FALLBACKS, _SHADOW, _JUDGED, _DIVERGENCE, _TOKENS, _COST, _TRACES),
-    *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS, _FEEDBACK),
+    *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS, _FEEDBACK, _FEEDBACK_SCORE),
 )
 _KINDS = {family.name: family.kind for family in FAMILIES}
 
@@ -247,8 +259,11 @@ class Metrics:
         self._count(_JUDGED, route, comparator)
         self._count(_DIVERGENCE, route, comparator, more=1.0 - agreement)
 
-    def feedback_given(self) -> None:
-        self._count(_FEEDBACK)
+    def feedback_given(self, route: str, served_by: str | None, score: float | None) -> None:
+        labels = (route, served_by if served_by is not None else _NOBODY)
+        self._count(_FEEDBACK, *labels)
+        if score is not None:
+            self._observer(_FEEDBACK_SCORE, *labels)(score)
 
     def schema_unusable(self) -> None:
         """A client's JSON schema that the checks cannot hold an answer to."""

@@ -23,7 +23,7 @@ from gateway.listening import PortTaken
 from gateway.location import UnknownStore, store_path
 from gateway.metrics import Metrics, zero_gauges
 from gateway.traces import open_writer
-from gateway.traces.reading import holds
+from gateway.traces.reading import find_trace
 from gateway.traces.schema import connect_writer
 from gateway.traces.store import TraceStoreError
 from gateway.workers import Workers
@@ -186,7 +186,7 @@ async def serve(
             callers=callers,
             metrics=metrics,
             secrets=secrets,
-            knows_trace=partial(holds, store_path(store)),
+            find_trace=partial(find_trace, store_path(store)),
             clock=clock,
         ) as on:
             server = _Server(

@@ -6,7 +6,7 @@ from gateway.admission import Admission
 from gateway.background import Background
 from gateway.callers import Callers
 from gateway.clock import Clock
-from gateway.feedback import Knows
+from gateway.feedback import FindTrace
 from gateway.health import Health
 from gateway.metrics import Metrics
 from gateway.overhead import Overhead
@@ -28,6 +28,6 @@ class Services:
     background: Background
     schemas: Schemas
     trace_ids: TraceIds
-    knows_trace: Knows
+    find_trace: FindTrace
     clock: Clock
     max_body_bytes: int

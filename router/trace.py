@@ -134,19 +134,22 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag="judgement", tag_field="kind"):
     """A comparison of the two answers to one request, or what somebody thought of the one served.
 
-    agreement: in [0, 1]; of feedback, its score. detail: where they part; of feedback, the comment.
-    label, correction: of feedback, a word of the caller's own, what the answer should have been.
-    propensity: in (0, 1], 1 if every request of its kind is judged. ts: unix seconds.
+    agreement: in [0, 1]; of feedback its score, None where it is words alone. detail: where they
+    part; of feedback, the comment. propensity: in (0, 1], 1 if every request of its kind is judged;
+    of feedback 1, although readers choose themselves. ts: unix seconds.
+    Of feedback alone: caller, whose key it came with; label, a word of theirs; correction, what
+    the answer should have been.
     """
 
     schema: int = SCHEMA
     trace_id: str
     by: Judge
     comparator: str
-    agreement: float
+    agreement: float | None
     detail: str
     propensity: float
     ts: float
+    caller: str | None = None
     label: str | None = None
     correction: str | None = None
 

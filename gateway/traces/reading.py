@@ -8,10 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from gateway.traces.keys import first_key, keys_from, trace_id_of
+from gateway.traces.keys import first_key, key_of, keys_from, trace_id_of
 from gateway.traces.schema import connect_reader
-from gateway.traces.stats import Judged, RouteStats, Served, summarise
-from gateway.traces.store import AmbiguousTraceError, NoSuchTraceError, TraceStoreError
+from gateway.traces.stats import Feedback, Judged, RouteStats, Served, summarise
+from gateway.traces.store import (
+    AmbiguousTraceError,
+    NoSuchTraceError,
+    ServedTrace,
+    TraceStoreError,
+)
 from router.trace import (
     Exchange,
     Judgement,
@@ -44,17 +49,22 @@ FROM exchanges WHERE trace >= ?
 """
 _JUDGED = """
 SELECT route, served_by, judge, comparator, agreement, propensity
-FROM judgements JOIN exchanges USING (trace) WHERE exchanges.trace >= ?
+FROM judgements JOIN exchanges USING (trace)
+WHERE exchanges.trace >= ? AND judge != 'feedback'
 """
+_FEEDBACK = """
+SELECT route, served_by, count(*), count(agreement), avg(agreement)
+FROM judgements JOIN exchanges USING (trace)
+WHERE exchanges.trace >= ? AND judge = 'feedback'
+GROUP BY route, served_by ORDER BY route, served_by
+"""
+_FIND = "SELECT route, served_by FROM exchanges WHERE trace = ?"
 
 
-def holds(path: Path, trace_id: str) -> bool:
-    """Whether a trace with exactly this id is stored. Raises TraceStoreError."""
+def find_trace(path: Path, trace_id: str) -> ServedTrace | None:
+    """What is stored under exactly this id. Raises TraceStoreError."""
     with SqliteReader(path) as reader:
-        try:
-            return reader.get(trace_id)[0].trace_id == trace_id
-        except NoSuchTraceError:
-            return False
+        return reader.find(trace_id)
 
 
 class SqliteReader:
@@ -102,10 +112,19 @@ class SqliteReader:
         rows = self._query(_JUDGEMENTS, (key,))
         return self._exchange(record), [self._judgement(each) for (each,) in rows]
 
+    def find(self, trace_id: str) -> ServedTrace | None:
+        try:
+            key = key_of(trace_id)
+        except ValueError:
+            return None
+        return next(map(ServedTrace._make, self._query(_FIND, (key,))), None)
+
     def stats(self, *, since_s: float = 0.0) -> list[RouteStats]:
         served = map(Served._make, self._query(_SERVED, (first_key(since_s),)))
         judged = map(Judged._make, self._query(_JUDGED, (first_key(since_s),)))
-        return summarise(served, judged)
+        felt = self._query(_FEEDBACK, (first_key(since_s),))
+        feedback = ((route, Feedback._make(columns)) for route, *columns in felt)
+        return summarise(served, judged, feedback)
 
     def _query(
         self, sql: str, values: Mapping[str, object] | tuple[object, ...]

@@ -52,7 +52,7 @@ CREATE TABLE judgements (
     ts         REAL NOT NULL,
     judge      TEXT NOT NULL,
     comparator TEXT NOT NULL,
-    agreement  REAL NOT NULL,
+    agreement  REAL,
     propensity REAL NOT NULL,
     record     BLOB NOT NULL
 );

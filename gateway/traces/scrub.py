@@ -23,12 +23,13 @@ def scrub(record: Kind, content: Content) -> Kind:
     """The record as the policy lets it be stored.
 
     Without content an upstream's error message goes too, since engines quote the request in them
-    (the status and the reason stay), and so does where two answers part, which quotes both.
+    (the status and the reason stay), and so does where two answers part, which quotes both, and
+    what feedback says in words.
     """
     if content is Content.FULL:
         return record
     if isinstance(record, Judgement):
-        return replace(record, detail="")
+        return replace(record, detail="", label=None, correction=None)
     return replace(
         record, request=UNSET, student=_mute(record.student), teacher=_mute(record.teacher)
     )

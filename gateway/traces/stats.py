@@ -37,6 +37,15 @@ class Judged(NamedTuple):
     propensity: float
 
 
+class Feedback(NamedTuple):
+    """What readers sent on what one model served. mean_score: None where nobody gave one."""
+
+    served_by: str | None
+    received: int
+    scored: int
+    mean_score: float | None
+
+
 class Latency(msgspec.Struct, frozen=True):
     """Seconds from arrival to the last byte."""
 
@@ -72,6 +81,7 @@ class RouteStats(msgspec.Struct, frozen=True):
     outcomes: dict[str, int]
     mean_confidence: float | None
     agreements: list[Agreement]
+    feedback: list[Feedback]
     latencies: list[Latency]
     cost_usd: float | None
     saved_usd: float | None
@@ -84,17 +94,25 @@ class RouteStats(msgspec.Struct, frozen=True):
 _FIDELITY = ("shadow", "student")
 
 
-def summarise(served: Iterable[Served], judged: Iterable[Judged]) -> list[RouteStats]:
-    """One entry a route, by name."""
-    exchanges, pairs = defaultdict(list), defaultdict(list)
+def summarise(
+    served: Iterable[Served],
+    judged: Iterable[Judged],
+    feedback: Iterable[tuple[str, Feedback]] = (),
+) -> list[RouteStats]:
+    """One entry a route, by name. feedback: with its route's name."""
+    exchanges, pairs, felt = defaultdict(list), defaultdict(list), defaultdict(list)
     for exchange in served:
         exchanges[exchange.route].append(exchange)
     for pair in judged:
         pairs[pair.route].append(pair)
-    return [_route(name, exchanges[name], pairs[name]) for name in sorted(exchanges)]
+    for route, each in feedback:
+        felt[route].append(each)
+    return [_route(name, exchanges[name], pairs[name], felt[name]) for name in sorted(exchanges)]
 
 
-def _route(name: str, exchanges: Sequence[Served], judged: Sequence[Judged]) -> RouteStats:
+def _route(
+    name: str, exchanges: Sequence[Served], judged: Sequence[Judged], feedback: list[Feedback]
+) -> RouteStats:
     answered = [each.served_by for each in exchanges if each.served_by and each.reason != _PINNED]
     confidences = [each.confidence for each in exchanges if each.confidence is not None]
     return RouteStats(
@@ -105,6 +123,7 @@ def _route(name: str, exchanges: Sequence[Served], judged: Sequence[Judged]) -> 
         outcomes=dict(Counter(each.outcome for each in exchanges).most_common()),
         mean_confidence=math.fsum(confidences) / len(confidences) if confidences else None,
         agreements=_agreements(judged),
+        feedback=feedback,
         latencies=_latencies(exchanges),
         cost_usd=_sum(each.cost_usd for each in exchanges),
         saved_usd=_sum(each.saved_usd for each in exchanges),

@@ -6,7 +6,7 @@ TraceStoreError
 """
 
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.traces.stats import RouteStats
 from router.trace import Exchange, Judgement, Reason, ServedBy
@@ -44,6 +44,13 @@ class Fate(StrEnum):
     UNWRITABLE = "dropped:unwritable"  # this one record cannot be encoded or stored
     DUPLICATE = "dropped:duplicate"  # its trace id is stored already
     CLOSED = "dropped:closed"  # put after the shutdown
+
+
+class ServedTrace(NamedTuple):
+    """Whose answer it was; served_by is None where nobody served."""
+
+    route: str
+    served_by: str | None
 
 
 class TraceWriter(Protocol):

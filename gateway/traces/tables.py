@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.traces.stats import RouteStats
-from router.trace import Exchange, Judgement, ModelAnswer, ServedBy
+from router.trace import Exchange, Judge, Judgement, ModelAnswer, ServedBy
 
 _ROOMY = 120
 _FIRST_WORDS = 200
@@ -70,7 +70,9 @@ def story(exchange: Exchange, judgements: Sequence[Judgement]) -> RenderableType
     for name, answer in (("student", exchange.student), ("teacher", exchange.teacher)):
         if answer is not None:
             parts.append(_answer(name, answer, served=exchange.served_by in {name, ServedBy.BOTH}))
-    parts.append(_verdicts(judgements) if judgements else Text("no judgement"))
+    verdicts = [each for each in judgements if each.by is not Judge.FEEDBACK]
+    parts.append(_verdicts(verdicts) if verdicts else Text("no judgement"))
+    parts += [_feedback(each) for each in judgements if each.by is Judge.FEEDBACK]
     return Group(*parts)
 
 
@@ -94,6 +96,9 @@ def _figures(route: RouteStats) -> RenderableType:
             f"{each.comparator}: {share.estimate:.1%} ({share.low:.1%} to {share.high:.1%}), "
             f"{share.judged} judged, served by the {each.served_by}",
         )
+    for felt in route.feedback:
+        mean = f"mean score {felt.mean_score:.2f} of {felt.scored}" if felt.scored else "no score"
+        table.add_row(f"feedback, {felt.served_by or 'nobody'}", f"{felt.received}, {mean}")
     if not route.fidelity():
         table.add_row("fidelity", "unknown: nothing that the student served was shadowed")
     for latency in route.latencies:
@@ -155,11 +160,28 @@ def _verdicts(judgements: Sequence[Judgement]) -> Table:
         table.add_row(
             each.by,
             _plain(each.comparator),
-            f"{each.agreement:g}",
+            _share(each.agreement, "g"),
             _plain(each.detail),
             f"{each.propensity:g}",
         )
     return table
+
+
+def _feedback(judgement: Judgement) -> Panel:
+    table = _pairs()
+    table.add_row("time", _time(judgement.ts, "%Y-%m-%d %H:%M:%S UTC"))
+    if judgement.agreement is not None:
+        table.add_row("score", f"{judgement.agreement:g}")
+    words = {
+        "caller": judgement.caller,
+        "label": judgement.label,
+        "comment": judgement.detail,
+        "correction": judgement.correction,
+    }
+    for name, text in words.items():
+        if text:
+            table.add_row(name, _plain(text))
+    return Panel(table, title="feedback", title_align="left")
 
 
 def _pairs() -> Table:

@@ -61,7 +61,7 @@ async def gateway(
             callers=callers or Anyone(),
             metrics=Metrics(),
             secrets={},
-            knows_trace=traces.knows,
+            find_trace=traces.find,
         ) as on:
             app: ASGIApp = make_app(on)
             async with _served(front(app) if front else app) as url:

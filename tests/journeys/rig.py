@@ -17,6 +17,7 @@ from gateway.callers import Anyone, Callers
 from gateway.listening import listen
 from gateway.metrics import Metrics
 from gateway.services import Services
+from gateway.traces.store import ServedTrace
 from router.trace import Exchange, Judgement, ModelAnswer
 from serving.scripted_engine import ScriptedEngine
 
@@ -44,8 +45,11 @@ class KeptTraces:
     async def aclose(self) -> None:
         pass
 
-    def knows(self, trace_id: str) -> bool:
-        return any(exchange.trace_id == trace_id for exchange in self.exchanges)
+    def find(self, trace_id: str) -> ServedTrace | None:
+        for each in self.exchanges:
+            if each.trace_id == trace_id:
+                return ServedTrace(each.route, each.served_by)
+        return None
 
     async def exchange(self, number: int = 1) -> Exchange:
         """The n-th exchange, waited for: it is closed after the client has read its last byte."""
@@ -150,7 +154,7 @@ async def rig(
                 callers=callers or Anyone(),
                 metrics=Metrics(),
                 secrets={},
-                knows_trace=traces.knows,
+                find_trace=traces.find,
             ) as on,
             _listening(on) as url,
             httpx.AsyncClient(base_url=url, timeout=30) as http,

@@ -157,6 +157,23 @@ async def test_a_scrape_of_any_worker_tells_of_all_and_every_trace_is_stored(
         assert stored(on.store) == ["served"] * 40
 
 
+async def test_any_worker_takes_feedback_on_what_another_has_just_served(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as on:
+        for _ in range(8):
+            trace_id = (await on.ask()).headers["x-tutelage-trace-id"]
+            async with httpx.AsyncClient(timeout=60) as client:
+                said = {"trace_id": trace_id, "score": 1}
+                accepted = await client.post(f"{on.url}/v1/feedback", json=said)
+
+            assert accepted.status_code == 200
+
+        on.process.terminate()
+        assert await on.process.wait() == 0
+        with SqliteReader(on.store) as reader:
+            (stats,) = reader.stats()
+        assert [(each.received, each.mean_score) for each in stats.feedback] == [(8, 1.0)]
+
+
 async def test_a_killed_worker_is_replaced_and_no_count_goes_back(tmp_path: Path) -> None:
     async with gateway(tmp_path) as on:
         before = on.workers()

@@ -78,6 +78,20 @@ def judgement(number: int = 1, **changes: Any) -> Judgement:
     return Judgement(**(fields | changes))
 
 
+def feedback(number: int = 1, **changes: Any) -> Judgement:
+    fields: dict[str, Any] = {
+        "by": Judge.FEEDBACK,
+        "comparator": "score",
+        "agreement": 0.25,
+        "detail": "far too long",
+        "propensity": 1.0,
+        "caller": "survey",
+        "label": "thumbs_down",
+        "correction": "neutral",
+    }
+    return judgement(number, **(fields | changes))
+
+
 @dataclass
 class SetClock:
     now_s: float = NOON_S

@@ -9,7 +9,15 @@ from gateway.traces.commands import age_s, traces
 from gateway.traces.schema import connect_writer
 from router.trace import Reason, ServedBy, decode_exchange, decode_judgement
 from tests.gateway.traces.conftest import Fill
-from tests.gateway.traces.records import NOON_S, SetClock, answer, exchange, judgement, trace_id
+from tests.gateway.traces.records import (
+    NOON_S,
+    SetClock,
+    answer,
+    exchange,
+    feedback,
+    judgement,
+    trace_id,
+)
 
 ESCAPE = "\x1b[31m[red]"
 DEFERRED = exchange(
@@ -87,6 +95,38 @@ def test_show_tells_the_whole_story(store: str, capsys: pytest.CaptureFixture[st
         "0.05",
     ):
         assert each in told
+
+
+def test_show_tells_what_readers_said(
+    path: Path, fill: Fill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = feedback(2, agreement=None, detail="", label=f"{ESCAPE}rude", correction=None)
+    fill(exchange(1), feedback(1), exchange(2), words)
+    run("show", "--store", f"sqlite://{path}", trace_id(1))
+    scored = capsys.readouterr().out
+    run("show", "--store", f"sqlite://{path}", trace_id(2))
+    unscored = capsys.readouterr().out
+
+    for each in ("feedback", "0.25", "survey", "thumbs_down", "far too long", "neutral"):
+        assert each in scored
+    assert "[red]rude" in unscored
+    assert "score" not in unscored
+    assert "\x1b" not in unscored
+
+
+def test_stats_tell_feedback_apart_from_agreement(
+    path: Path, fill: Fill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(
+        *(exchange(1), feedback(1), feedback(1, agreement=None), feedback(1, agreement=0.75)),
+        *(exchange(2, served_by=ServedBy.TEACHER), feedback(2, agreement=None)),
+    )
+    run("stats", "--store", f"sqlite://{path}")
+    told = capsys.readouterr().out
+
+    assert "3, mean score 0.50 of 2" in told
+    assert "1, no score" in told
+    assert "agreement" not in told
 
 
 def test_words_of_others_cannot_steer_the_terminal(

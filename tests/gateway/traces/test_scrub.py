@@ -3,7 +3,7 @@ from msgspec.structs import asdict, replace
 
 from gateway.traces.scrub import Content, scrub
 from router.trace import Exchange, encode
-from tests.gateway.traces.records import answer, exchange, judgement
+from tests.gateway.traces.records import answer, exchange, feedback, judgement
 
 SECRET = "the patient's name"
 SPOKEN = replace(
@@ -21,6 +21,13 @@ def test_none_keeps_no_word() -> None:
     assert encode(TOLD).count(SECRET.encode()) == 7
     assert SECRET.encode() not in encode(scrub(TOLD, Content.NONE))
     assert scrub(judgement(), Content.NONE) == judgement(detail="")
+
+
+def test_none_keeps_no_word_of_feedback_but_its_score() -> None:
+    kept = scrub(feedback(), Content.NONE)
+
+    assert kept == feedback(detail="", label=None, correction=None)
+    assert (kept.agreement, kept.caller) == (0.25, "survey")
 
 
 def test_none_keeps_every_figure() -> None:
