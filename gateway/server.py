@@ -96,7 +96,12 @@ def share_of(settings: config.Settings, workers: int) -> config.Settings:
     upstreams, routes = settings.upstreams, settings.routes
     return settings.model_copy(
         update={
-            "server": server.model_copy(update={"max_in_flight": share(server.max_in_flight)}),
+            "server": server.model_copy(
+                update={
+                    "max_in_flight": share(server.max_in_flight),
+                    "max_queued": share(server.max_queued),
+                }
+            ),
             "upstreams": {
                 name: each.model_copy(update={"max_in_flight": share(each.max_in_flight)})
                 for name, each in upstreams.items()

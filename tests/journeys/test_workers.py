@@ -247,14 +247,14 @@ async def test_a_worker_that_cannot_start_ends_the_gateway_with_its_status(tmp_p
 def test_limits_are_for_all_workers_together() -> None:
     settings = config.Settings.model_validate(
         {
-            "server": {"max_in_flight": 100, "workers": 3},
+            "server": {"max_in_flight": 100, "max_queued": 10, "workers": 3},
             "upstreams": {"s": {"base_url": "http://127.0.0.1:1/v1", "model": "s"}},
             "routes": {"support": {"student": "s", "teacher": "s", "shadow": {"max_in_flight": 1}}},
         }
     )
     share = share_of(settings, 3)
 
-    assert share.server.max_in_flight == 34
+    assert (share.server.max_in_flight, share.server.max_queued) == (34, 4)
     assert share.upstreams["s"].max_in_flight == 86
     assert share.routes["support"].shadow.max_in_flight == 1
     assert share.server.port == settings.server.port
