@@ -119,7 +119,7 @@ class Message(msgspec.Struct):
 
     @property
     def thoughts(self) -> str | None:
-        """VLLM has one name for it, llama.cpp and others the older one."""
+        """The newer name is vLLM's, the older one that of llama.cpp and others."""
         return self.reasoning or self.reasoning_content
 
 

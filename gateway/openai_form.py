@@ -12,6 +12,8 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.wire import NULL
+
 _NULL_EXTRA = re.compile(
     rb',"(?:stop_reason|token_ids|routed_experts|prompt_(?:logprobs|token_ids|text)|metrics'
     rb"|[ke][vc]_transfer_params|reasoning(?:_content)?|function_call|service_tier"
@@ -23,7 +25,6 @@ _ROLE = b'"role":"assistant"'
 _NULL_ANNOTATIONS = b'"annotations":null'
 _NULL_OPENING = b'"role":"assistant","content":null}'
 _EMPTY_OPENING = b'"role":"assistant","content":""}'
-_NULL = msgspec.Raw(b"null")
 
 
 class _Completion(Protocol):
@@ -52,7 +53,7 @@ def as_openai(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | Non
     payload = _NULL_EXTRA.sub(b"", payload)
     if asked.stream and _NULL_OPENING in payload:
         payload = payload.replace(_NULL_OPENING, _EMPTY_OPENING, 1)
-    if reply.timings != _NULL:
+    if reply.timings != NULL:
         payload = payload.replace(b',"timings":' + bytes(reply.timings), b"", 1)
     if not asked.stream:
         return _whole(payload)
@@ -81,7 +82,7 @@ def without_logprobs(payload: bytes, found: Iterable[msgspec.Raw]) -> bytes:
     """
     at = 0
     for raw in found:
-        if raw == _NULL:
+        if raw == NULL:
             continue
         value = bytes(raw)
         at = payload.find(_LOGPROBS_KEY, at) + len(_LOGPROBS_KEY)
