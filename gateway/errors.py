@@ -15,6 +15,7 @@ GatewayError
 │   └── ContentFiltered    400
 └── UpstreamFailed         502  an engine failed before the first byte
     ├── UpstreamUnavailable 503 nobody was asked, or the engine said so; carries retry_after_s
+    │   └── GaveWay             a call off the path, not made: its slot is kept for clients
     ├── UpstreamTimedOut   504
     └── UpstreamCut        502  the engine's answer ended before its end
 ClientLeft                      nobody is listening any more; never rendered
@@ -155,6 +156,10 @@ class UpstreamUnavailable(UpstreamFailed):
     """For now: its circuit is open, its slots are taken, or it said so itself (503)."""
 
     status, code = 503, "upstream_unavailable"
+
+
+class GaveWay(UpstreamUnavailable):
+    """Nobody is told: work off the path has no client."""
 
 
 class UpstreamTimedOut(UpstreamFailed):

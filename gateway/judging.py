@@ -44,3 +44,17 @@ class Judging:
                     ts=self.clock.unix_s(),
                 )
             )
+
+    def none(self, record: Record, fate: str, why: str, *, by: Judge, propensity: float) -> None:
+        """There is no pair, although there should have been: `fate` stands for the comparator."""
+        self.traces.put(
+            Judgement(
+                trace_id=record.trace_id,
+                by=by,
+                comparator=fate,
+                agreement=None,
+                detail=why,
+                propensity=propensity,
+                ts=self.clock.unix_s(),
+            )
+        )

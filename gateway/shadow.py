@@ -3,18 +3,28 @@
 Bounded, counted, never waited for; the two answers are compared and the result is traced.
 """
 
+import asyncio
 from collections import Counter
+from enum import StrEnum
 
 from gateway.background import Background
 from gateway.call import Call
 from gateway.clock import Clock
-from gateway.errors import UpstreamFailed, UpstreamRejected
+from gateway.errors import GaveWay, UpstreamFailed, UpstreamRejected
 from gateway.judging import Judging
 from gateway.metrics import Metrics
 from gateway.record import Record
 from gateway.transcript import Transcript
 from router.sampling import is_sampled
 from router.trace import Judge, Outcome
+
+
+class Fate(StrEnum):
+    """What became of a sampled request: the outcome label of `tutelage_shadow_total`."""
+
+    COMPARED = "compared"
+    FAILED = "failed"
+    SHED = "shed"  # not asked: clients needed the room
 
 
 class Shadow:
@@ -41,7 +51,7 @@ class Shadow:
         if not is_sampled(record.trace_id, route.shadow_rate, salt=route.name):
             return
         if self._in_flight[route.name] >= route.shadow_max_in_flight:
-            self._metrics.shadowed(route.name, "shed")
+            self._without_pair(record, Fate.SHED, "as many as shadow.max_in_flight are under way")
             return
         self._in_flight[route.name] += 1
         self._background.spawn(self._ask_other(record), name=f"shadow {record.trace_id}")
@@ -51,7 +61,7 @@ class Shadow:
         served = record.served()
         try:
             if served is None or record.served_by is None or served.compared is None:
-                self._metrics.shadowed(route.name, "failed")
+                self._without_pair(record, Fate.FAILED, "what was served has nothing to compare")
                 return
             asked, upstream = record.asked, route.upstream(record.served_by.other)
             other = Transcript(asked, upstream, self._clock, self._clock.monotonic_s())
@@ -59,8 +69,18 @@ class Shadow:
             other.hear(await upstream.ask(call), stream=False)
             pair = (served, other) if served is record.student else (other, served)
             self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
-            self._metrics.shadowed(route.name, "compared")
-        except (UpstreamFailed, UpstreamRejected):
-            self._metrics.shadowed(route.name, "failed")
+            self._metrics.shadowed(route.name, Fate.COMPARED)
+        except GaveWay as busy:
+            self._without_pair(record, Fate.SHED, str(busy))
+        except (UpstreamFailed, UpstreamRejected) as trouble:
+            self._without_pair(record, Fate.FAILED, str(trouble))
+        except asyncio.CancelledError:
+            self._without_pair(record, Fate.FAILED, "cut short by the shutdown")
+            raise
         finally:
             self._in_flight[route.name] -= 1
+
+    def _without_pair(self, record: Record, fate: Fate, why: str) -> None:
+        """Counted, and kept in the trace: an estimate from the pairs must say what it misses."""
+        self._metrics.shadowed(record.route.name, fate)
+        self._judging.none(record, fate, why, by=Judge.SHADOW, propensity=record.route.shadow_rate)

@@ -11,6 +11,7 @@ from gateway.call import Call
 from gateway.clock import Clock
 from gateway.config import Timeouts
 from gateway.errors import (
+    GaveWay,
     UpstreamCut,
     UpstreamFailed,
     UpstreamRejected,
@@ -165,7 +166,7 @@ class Upstream:
         if call.background:
             if self.slots.take(call.caller, spare=self.spare_slots):
                 return
-            raise UpstreamUnavailable(self.name, "too busy for calls off the path")
+            raise GaveWay(self.name, "too busy for calls off the path")
         wait_s = self._left_s(call, self.queue_s)
         if await self.slots.wait(call.caller, wait_s) is not Turn.YOURS:
             raise UpstreamUnavailable(

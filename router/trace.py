@@ -134,9 +134,11 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag="judgement", tag_field="kind"):
     """A comparison of the two answers to one request, or what somebody thought of the one served.
 
-    agreement: in [0, 1]; of feedback its score, None where it is words alone. detail: where they
-    part; of feedback, the comment. propensity: in (0, 1], 1 if every request of its kind is judged;
-    of feedback 1, although readers choose themselves. ts: unix seconds.
+    agreement: in [0, 1]; of feedback its score, None where it is words alone; of a shadow None
+    where there was nothing to compare: its comparator is then `failed`, or `shed` where it was not
+    asked since clients needed the room. detail: where they part, or why there is no pair; of
+    feedback, the comment. propensity: in (0, 1], 1 if every request of its kind is judged; of
+    feedback 1, although readers choose themselves. ts: unix seconds.
     Of feedback alone: caller, whose key it came with; label, a word of theirs; correction, what
     the answer should have been.
     """

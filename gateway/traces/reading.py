@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from gateway.traces.keys import first_key, key_of, keys_from, trace_id_of
 from gateway.traces.schema import connect_reader
-from gateway.traces.stats import Feedback, Judged, RouteStats, Served, summarise
+from gateway.traces.stats import Feedback, Judged, RouteStats, Served, Unjudged, summarise
 from gateway.traces.store import (
     AmbiguousTraceError,
     NoSuchTraceError,
@@ -50,7 +50,13 @@ FROM exchanges WHERE trace >= ?
 _JUDGED = """
 SELECT route, served_by, judge, comparator, agreement, propensity
 FROM judgements JOIN exchanges USING (trace)
-WHERE exchanges.trace >= ? AND judge != 'feedback'
+WHERE exchanges.trace >= ? AND judge != 'feedback' AND agreement IS NOT NULL
+"""
+_UNJUDGED = """
+SELECT route, comparator, count(*)
+FROM judgements JOIN exchanges USING (trace)
+WHERE exchanges.trace >= ? AND judge = 'shadow' AND agreement IS NULL
+GROUP BY route, comparator ORDER BY route, comparator
 """
 _FEEDBACK = """
 SELECT route, served_by, count(*), count(agreement), avg(agreement)
@@ -124,7 +130,8 @@ class SqliteReader:
         judged = map(Judged._make, self._query(_JUDGED, (first_key(since_s),)))
         felt = self._query(_FEEDBACK, (first_key(since_s),))
         feedback = ((route, Feedback._make(columns)) for route, *columns in felt)
-        return summarise(served, judged, feedback)
+        unjudged = map(Unjudged._make, self._query(_UNJUDGED, (first_key(since_s),)))
+        return summarise(served, judged, feedback, unjudged)
 
     def _query(
         self, sql: str, values: Mapping[str, object] | tuple[object, ...]

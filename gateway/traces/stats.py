@@ -37,6 +37,14 @@ class Judged(NamedTuple):
     propensity: float
 
 
+class Unjudged(NamedTuple):
+    """Sampled requests whose shadow brought no pair. fate: `shed`, `failed`."""
+
+    route: str
+    fate: str
+    requests: int
+
+
 class Feedback(NamedTuple):
     """What readers sent on what one model served. mean_score: None where nobody gave one."""
 
@@ -71,7 +79,8 @@ class Agreement(msgspec.Struct, frozen=True):
 
 class RouteStats(msgspec.Struct, frozen=True):
     """coverage: the student's share of what was served, pinned requests (a client's own choice)
-    left out. Money is None where prices are unknown.
+    left out. unjudged: sampled requests without a pair, by fate; the agreements by shadow hold only
+    as far as these are like the others. Money is None where prices are unknown.
     """
 
     route: str
@@ -81,6 +90,7 @@ class RouteStats(msgspec.Struct, frozen=True):
     outcomes: dict[str, int]
     mean_confidence: float | None
     agreements: list[Agreement]
+    unjudged: dict[str, int]
     feedback: list[Feedback]
     latencies: list[Latency]
     cost_usd: float | None
@@ -98,20 +108,31 @@ def summarise(
     served: Iterable[Served],
     judged: Iterable[Judged],
     feedback: Iterable[tuple[str, Feedback]] = (),
+    unjudged: Iterable[Unjudged] = (),
 ) -> list[RouteStats]:
     """One entry a route, by name. feedback: with its route's name."""
     exchanges, pairs, felt = defaultdict(list), defaultdict(list), defaultdict(list)
+    lost: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for exchange in served:
         exchanges[exchange.route].append(exchange)
     for pair in judged:
         pairs[pair.route].append(pair)
     for route, each in feedback:
         felt[route].append(each)
-    return [_route(name, exchanges[name], pairs[name], felt[name]) for name in sorted(exchanges)]
+    for route, fate, requests in unjudged:
+        lost[route][fate] = requests
+    return [
+        _route(name, exchanges[name], pairs[name], felt[name], lost[name])
+        for name in sorted(exchanges)
+    ]
 
 
 def _route(
-    name: str, exchanges: Sequence[Served], judged: Sequence[Judged], feedback: list[Feedback]
+    name: str,
+    exchanges: Sequence[Served],
+    judged: Sequence[Judged],
+    feedback: list[Feedback],
+    unjudged: dict[str, int],
 ) -> RouteStats:
     answered = [each.served_by for each in exchanges if each.served_by and each.reason != _PINNED]
     confidences = [each.confidence for each in exchanges if each.confidence is not None]
@@ -123,6 +144,7 @@ def _route(
         outcomes=dict(Counter(each.outcome for each in exchanges).most_common()),
         mean_confidence=math.fsum(confidences) / len(confidences) if confidences else None,
         agreements=_agreements(judged),
+        unjudged=unjudged,
         feedback=feedback,
         latencies=_latencies(exchanges),
         cost_usd=_sum(each.cost_usd for each in exchanges),

@@ -96,6 +96,8 @@ def _figures(route: RouteStats) -> RenderableType:
             f"{each.comparator}: {share.estimate:.1%} ({share.low:.1%} to {share.high:.1%}), "
             f"{share.judged} judged, served by the {each.served_by}",
         )
+    if route.unjudged:
+        table.add_row("shadows without a pair", _counts(route.unjudged))
     for felt in route.feedback:
         mean = f"mean score {felt.mean_score:.2f} of {felt.scored}" if felt.scored else "no score"
         table.add_row(f"feedback, {felt.served_by or 'nobody'}", f"{felt.received}, {mean}")

@@ -55,10 +55,31 @@ async def test_the_client_never_waits_for_a_shadow_and_the_overflow_is_shed_and_
 
         assert [answer.status_code for answer in (first, second, third)] == [200] * 3
         assert await on.metric("tutelage_shadow_total", outcome="shed") == 2
+        assert [each.comparator for each in on.traces.judgements] == ["shed", "shed"]
         assert len(on.teacher.requests) == 1
         on.teacher.resume()
-        await on.traces.judgement()
+        await on.traces.judgement(3)
         assert await on.metric("tutelage_shadow_total", outcome="compared") == 1
+
+
+async def test_a_shadow_that_gives_way_to_live_calls_is_shed_and_its_trace_says_so() -> None:
+    route = {**ALL, "shadow": {"rate": 1.0, "max_in_flight": 9}}
+    async with rig(route=route, teacher={"max_in_flight": 2}) as on:
+        on.teacher.script(Say("live", held=True))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(on.ask("support:teacher"))
+            await on.teacher.called()
+
+            answer = await on.ask()
+            shed = await on.traces.judgement()
+            on.teacher.resume()
+
+        assert answer.status_code == 200
+        assert (shed.by, shed.comparator, shed.agreement) == ("shadow", "shed", None)
+        assert shed.propensity == 1.0
+        assert await on.metric("tutelage_shadow_total", outcome="shed") == 1
+        assert await on.metric("tutelage_shadow_total", outcome="failed") == 0
+        assert len(on.teacher.requests) == 1
 
 
 @pytest.mark.parametrize("fault", [Status(500), Hang()])
@@ -71,6 +92,20 @@ async def test_a_shadow_that_fails_is_counted_and_disturbs_nobody(fault: Status 
         await on.on.background.drain(timeout_s=10)
 
         assert answer.status_code == 200
+        assert await on.metric("tutelage_shadow_total", outcome="failed") == 1
+        lost = await on.traces.judgement()
+        assert (lost.comparator, lost.agreement) == ("failed", None)
+        assert lost.detail.startswith("student: ")
+
+
+async def test_a_shadow_that_the_shutdown_cuts_short_is_counted() -> None:
+    async with rig(route=ALL) as on:
+        on.teacher.script(Say("slow", held=True))
+        await on.ask()
+        await on.teacher.called()
+
+        await on.on.background.drain(timeout_s=0)
+
         assert await on.metric("tutelage_shadow_total", outcome="failed") == 1
 
 

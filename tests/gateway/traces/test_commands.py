@@ -64,6 +64,17 @@ def test_ls_says_when_nothing_fits(store: str, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.strip() == "no trace fits"
 
 
+def test_stats_tell_how_many_shadows_brought_no_pair(
+    path: Path, fill: Fill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(exchange(1), judgement(1, comparator="shed", agreement=None))
+
+    assert run("stats", "--store", f"sqlite://{path}") == 0
+    assert "shadows without a pair" in (told := capsys.readouterr().out)
+    assert "shed 1" in told
+    assert "nothing that the student served was shadowed" in told
+
+
 def test_since_leaves_out_what_is_older(
     path: Path, fill: Fill, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,22 @@ def test_a_beginning_that_several_share_is_an_error_that_names_them(reader: Sqli
         reader.get(trace_id(1)[:8])
 
 
+def test_a_shadow_without_a_pair_is_counted_and_is_no_disagreement(path: Path, fill: Fill) -> None:
+    fill(
+        *(exchange(1), exchange(2), exchange(3), exchange(4)),
+        judgement(1, agreement=1.0),
+        judgement(2, comparator="shed", agreement=None),
+        judgement(3, comparator="shed", agreement=None),
+        judgement(4, comparator="failed", agreement=None),
+    )
+    with SqliteReader(path) as opened:
+        (route,) = opened.stats()
+
+    (fidelity,) = route.fidelity()
+    assert (fidelity.share.estimate, fidelity.share.judged) == (1.0, 1)
+    assert route.unjudged == {"shed": 2, "failed": 1}
+
+
 def test_stats_are_by_route(reader: SqliteReader) -> None:
     support, triage = reader.stats()
 
