@@ -145,6 +145,7 @@ def _upstream(
         # Clients are bounded by admission, so nothing more bounds how many of them wait here.
         slots=Slots(section.max_in_flight, timers=alarms, most_waiting=sys.maxsize),
         spare_slots=math.ceil(section.max_in_flight / 10) if section.max_in_flight > 1 else 0,
+        background_priority=section.background_priority,
         alarms=alarms,
         clock=clock,
         retries=section.retries,

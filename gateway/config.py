@@ -129,7 +129,9 @@ class Upstream(_Section):
     """`base_url` may be a list: replicas of the same model.
 
     `retries` per call, `retry_share` of all calls. Past `max_in_flight` a call waits `queue_s` for
-    another to end. `affinity`: which requests prefer the same replica.
+    another to end. `affinity`: which requests prefer the same replica. `background_priority`: the
+    `priority` that calls off the path are sent with, later than clients' where the engine orders by
+    it (vLLM: `--scheduling-policy priority`, a higher number is later, 0 the default).
     """
 
     base_url: BaseUrl | Annotated[tuple[BaseUrl, ...], Field(min_length=1)]
@@ -141,6 +143,7 @@ class Upstream(_Section):
     max_in_flight: Annotated[int, Field(ge=1)] = 256
     queue_s: PositiveSeconds = 1.0
     affinity: Affinity = Affinity.NONE
+    background_priority: int | None = None
     breaker: Breaker = Breaker()
     api_key: EnvSecret | None = None
 

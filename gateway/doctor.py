@@ -1,6 +1,6 @@
 """`tutelage doctor`: what each upstream can do, found by asking, and what that means for routes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,6 +101,10 @@ class Probe:
         self._ask(tools=[_TOOL])
         return "accepted"
 
+    def priority(self) -> str:
+        self._ask(priority=1)
+        return "accepted; vLLM heeds it with --scheduling-policy priority"
+
     def _models(self) -> httpx.Response:
         response = self._client.get("/models")
         if response.status_code != httpx.codes.OK:
@@ -140,6 +144,7 @@ _CHECKS: dict[str, Callable[[Probe], str]] = {
     "stream logprobs": Probe.stream_logprobs,
     "json_schema": Probe.json_schema,
     "tools": Probe.tools,
+    "priority": Probe.priority,
 }
 
 
@@ -184,10 +189,18 @@ def verdicts(settings: Settings, findings: list[Finding]) -> dict[str, tuple[boo
     for finding in findings:
         if finding.present:
             able[finding.upstream.split()[0], finding.capability] = True
-    return {name: _verdict(route, able) for name, route in settings.routes.items()}
+    refusing = [
+        name
+        for name, upstream in settings.upstreams.items()
+        if upstream.background_priority is not None and not able.get((name, "priority"))
+    ]
+    return {name: _verdict(route, able, refusing) for name, route in settings.routes.items()}
 
 
-def _verdict(route: Route, able: Mapping[tuple[str, str], bool]) -> tuple[bool, str]:
+def _verdict(
+    route: Route, able: Mapping[tuple[str, str], bool], refusing: Sequence[str]
+) -> tuple[bool, str]:
+    """refusing: the upstreams that do not take the priority which shadow calls are sent with."""
     needed = {
         Mode.STUDENT: (route.student,),
         Mode.TEACHER: (route.teacher,),
@@ -203,6 +216,9 @@ def _verdict(route: Route, able: Mapping[tuple[str, str], bool]) -> tuple[bool, 
             return False, f"{route.student} gives no logprobs: every request goes to the teacher"
         if not streamed:
             return False, f"{route.student} streams no logprobs: every stream goes to the teacher"
+    for name in (route.student, route.teacher):
+        if route.shadow.rate > 0 and name in refusing:
+            return False, f"{name} takes no priority: unset upstreams.{name}.background_priority"
     return True, f"{route.mode.value} works"
 
 

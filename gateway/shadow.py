@@ -7,6 +7,8 @@ import asyncio
 from collections import Counter
 from enum import StrEnum
 
+import msgspec
+
 from gateway.background import Background
 from gateway.call import Call
 from gateway.clock import Clock
@@ -15,6 +17,8 @@ from gateway.judging import Judging
 from gateway.metrics import Metrics
 from gateway.record import Record
 from gateway.transcript import Transcript
+from gateway.upstream import Upstream
+from gateway.wire import Asked, as_json, read_fields
 from router.sampling import is_sampled
 from router.trace import Judge, Outcome
 
@@ -65,7 +69,7 @@ class Shadow:
                 return
             asked, upstream = record.asked, route.upstream(record.served_by.other)
             other = Transcript(asked, upstream, self._clock, self._clock.monotonic_s())
-            call = Call(asked.path, asked.body_for(upstream.model, stream=False), background=True)
+            call = Call(asked.path, _body(asked, upstream), background=True)
             other.hear(await upstream.ask(call), stream=False)
             pair = (served, other) if served is record.student else (other, served)
             self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
@@ -84,3 +88,12 @@ class Shadow:
         """Counted, and kept in the trace: an estimate from the pairs must say what it misses."""
         self._metrics.shadowed(record.route.name, fate)
         self._judging.none(record, fate, why, by=Judge.SHADOW, propensity=record.route.shadow_rate)
+
+
+def _body(asked: Asked, upstream: Upstream) -> bytes:
+    """Whole, and with a priority of its own: the client's is for the answer that it waits for."""
+    fields = read_fields(asked.body_for(upstream.model, stream=False))
+    fields.pop("priority", None)
+    if upstream.background_priority is not None:
+        fields["priority"] = as_json(upstream.background_priority)
+    return msgspec.json.encode(fields)

@@ -52,6 +52,8 @@ class Upstream:
     """How long a call may wait for one of the upstream's slots."""
     spare_slots: int = 0
     """What calls off the path leave free for clients."""
+    background_priority: int | None = None
+    """What calls off the path say of themselves, in the engine's own `priority`."""
     budget: RetryBudget = field(default_factory=RetryBudget)
     headers: dict[str, str] = field(default_factory=dict)
     affinity: Affinity = Affinity.NONE

@@ -106,7 +106,7 @@ async def test_doctor_finds_two_healthy_engines_and_a_route_that_works(tmp_path:
     found = json.loads(seen.stdout)
     assert seen.returncode == 0
     assert found["routes"]["support"]["works"] is True
-    assert len(found["upstreams"]) == 18
+    assert len(found["upstreams"]) == 20
     assert all(finding["present"] for finding in found["upstreams"])
 
 
@@ -129,6 +129,24 @@ async def test_doctor_asks_a_dead_engine_nothing_further(tmp_path: Path) -> None
     ]
     assert seen.returncode == 1
     assert [finding["capability"] for finding in findings] == ["reachable"]
+
+
+async def test_doctor_says_when_an_engine_refuses_the_priority_of_shadow_calls(
+    tmp_path: Path,
+) -> None:
+    refused = Status(400, {"error": {"message": "Priority scheduling is not enabled."}})
+    async with two_engines(tmp_path) as (student, path):
+        with Path(path).open("a") as config:
+            config.write("shadow = { rate = 0.1 }\n")
+        text = Path(path).read_text()
+        Path(path).write_text(
+            text.replace('"student"\n', '"student"\nbackground_priority = 9\n', 1)
+        )
+        student.script(*[Say("yes")] * 7, refused)
+        seen = await run("doctor", "--config", path)
+
+    assert seen.returncode == 1
+    assert "unset upstreams.student.background_priority" in " ".join(seen.stdout.split())
 
 
 async def test_doctor_shows_an_engines_own_words(tmp_path: Path) -> None:

@@ -82,6 +82,23 @@ async def test_a_shadow_that_gives_way_to_live_calls_is_shed_and_its_trace_says_
         assert len(on.teacher.requests) == 1
 
 
+async def test_a_clients_priority_passes_through_and_its_shadow_has_one_of_its_own() -> None:
+    async with rig(route=ALL, teacher={"background_priority": 100}) as on:
+        await on.ask(priority=-3)
+        await on.traces.judgement()
+
+        assert on.student.requests[0].body["priority"] == -3
+        assert on.teacher.requests[0].body["priority"] == 100
+
+
+async def test_a_shadow_has_no_priority_where_its_upstream_knows_none() -> None:
+    async with rig(route=ALL) as on:
+        await on.ask(priority=-3)
+        await on.traces.judgement()
+
+        assert "priority" not in on.teacher.requests[0].body
+
+
 @pytest.mark.parametrize("fault", [Status(500), Hang()])
 async def test_a_shadow_that_fails_is_counted_and_disturbs_nobody(fault: Status | Hang) -> None:
     timeouts = {"timeouts": {"total_s": 0.2}}
