@@ -38,11 +38,14 @@ async def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[s
 
 
 @contextlib.asynccontextmanager
-async def two_engines(tmp_path: Path) -> AsyncIterator[tuple[ScriptedEngine, str]]:
+async def two_engines(
+    tmp_path: Path, of_student: str = "[upstreams.student]", of_route: str = ""
+) -> AsyncIterator[tuple[ScriptedEngine, str]]:
     """The student, and the path of a config that names both."""
     async with ScriptedEngine(model="student") as student, ScriptedEngine(model="teacher") as other:
         path = tmp_path / "tutelage.toml"
-        path.write_text(CONFIG.format(student=student.base_url, teacher=other.base_url))
+        text = CONFIG.replace("[upstreams.student]", of_student) + of_route
+        path.write_text(text.format(student=student.base_url, teacher=other.base_url))
         yield student, str(path)
 
 
@@ -135,13 +138,8 @@ async def test_doctor_says_when_an_engine_refuses_the_priority_of_shadow_calls(
     tmp_path: Path,
 ) -> None:
     refused = Status(400, {"error": {"message": "Priority scheduling is not enabled."}})
-    async with two_engines(tmp_path) as (student, path):
-        with Path(path).open("a") as config:
-            config.write("shadow = { rate = 0.1 }\n")
-        text = Path(path).read_text()
-        Path(path).write_text(
-            text.replace('"student"\n', '"student"\nbackground_priority = 9\n', 1)
-        )
+    more = "[upstreams.student]\nbackground_priority = 9", "shadow.rate = 0.1\n"
+    async with two_engines(tmp_path, *more) as (student, path):
         student.script(*[Say("yes")] * 7, refused)
         seen = await run("doctor", "--config", path)
 
