@@ -13,6 +13,9 @@ The map
     checks      what makes a whole answer a certain deferral: form, loops, refusals
     refusal     the openings that models decline with
     repetition  the loop that a text ends in
+    verify      a draft that the teacher has read: how much of it stands
+    verify_rules     which tokens stand: greedy, lenient, top-k, the speculative cascades' rules
+    verify_sampling  the rule that keeps the teacher's distribution, for reference
     policy      who may answer a request: the route's mode and the client's pin -> a plan
     trace       the record of one request and the judgements that point to it
     sampling    which requests are shadowed: the same answer on every replica
@@ -35,6 +38,7 @@ Glossary: one word for one thing, here and in every other package.
     check           a test of form that a student's answer must pass, whatever its confidence
     deferral        a request that the student did not finish
     fallback        the teacher serving a deferral
+    verification    the teacher reading the student's tokens, and going on where it disagrees
     shadow          an off-path call to the model that did not serve
     propensity      the probability with which a request was shadowed, in (0, 1]
     divergence      a compared pair of answers
