@@ -148,6 +148,7 @@ async def _draft(record: Record) -> _Draft:
     """Let the student write until the gate rules; what it wrote must then pass the checks."""
     asked = record.asked
     gate = AnswerGate(record.rule(), asked.choices, tools=may_call(asked.fields))
+    record.gate = gate
     transcript = record.begin(Role.STUDENT)
     call = record.call(Role.STUDENT, observe=True)
     try:

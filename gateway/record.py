@@ -12,7 +12,7 @@ from gateway.transcript import Transcript
 from gateway.wire import Asked
 from router.checks import ANYTHING, Expected, needs_whole
 from router.cost import cost_usd, saved_usd
-from router.gate import GateRule
+from router.gate import AnswerGate, GateRule
 from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
 
@@ -45,6 +45,7 @@ class Record(msgspec.Struct, kw_only=True):
     confidence: float | None = None
     confidences: tuple[float | None, ...] = ()
     tokens_seen: int | None = None
+    gate: AnswerGate | None = None
     first_byte_s: float | None = None
     total_s: float = 0.0
     spent_usd: float = 0.0
@@ -148,6 +149,7 @@ class Record(msgspec.Struct, kw_only=True):
             reason=self.reason,
             confidence=self.confidence,
             confidences=self.confidences if len(self.confidences) > 1 else (),
+            signals=self.gate.signals if self.gate is not None else None,
             threshold=self.route.threshold if self.plan.mode is Mode.CASCADE else None,
             tokens_seen=self.tokens_seen,
             propensity=self.propensity,

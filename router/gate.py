@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from router.deciding import DecidingTokens
-from router.signals import mean_probability, min_probability
+from router.signals import Signals, mean_probability, min_probability, read_signals
 
 
 class Verdict(Enum):
@@ -99,6 +99,11 @@ class ConfidenceGate:
         if not self.tokens:
             return None
         return _SIGNALS[self._rule.signal](self._logprobs) if self._logprobs else 0.0
+
+    @property
+    def signals(self) -> Signals | None:
+        """What was read up to the ruling; None if no token decided."""
+        return read_signals(self._logprobs) if self._logprobs else None
 
     def feed(self, token: bytes, logprob: float) -> Verdict:
         """Take the answer's next token and its log-probability (nats, <= 0)."""
@@ -191,6 +196,13 @@ class AnswerGate:
         escalated = [gate for gate in self._gates if gate.verdict is Verdict.ESCALATE]
         seen = [gate.confidence for gate in escalated or self._gates]
         return min((value for value in seen if value is not None), default=None)
+
+    @property
+    def signals(self) -> Signals | None:
+        """Those of the choice with the least confidence; None if it has none."""
+        if self._choices == 1:
+            return self._gates[0].signals
+        return min(self._gates, key=lambda gate: gate.confidence or 0.0).signals
 
     @property
     def tokens(self) -> int:

@@ -11,6 +11,8 @@ from enum import StrEnum
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from router.signals import Signals
+
 SCHEMA = 1
 
 
@@ -101,6 +103,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     ts: unix seconds of its arrival. total_s: arrival to the last byte.
     served_by, reason: None if nobody served, which is an error.
     confidences: each choice's own, where there are several (n > 1).
+    signals: what the gate read; of several choices, the least confident one's.
     propensity: the probability with which it was chosen for a shadow, whether it was or not;
     None if it could not have been (pinned, say).
     """
@@ -119,6 +122,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     reason: Reason | None = None
     confidence: float | None = None
     confidences: tuple[float | None, ...] = ()
+    signals: Signals | None = None
     threshold: float | None = None
     tokens_seen: int | None = None
     propensity: float | None = None

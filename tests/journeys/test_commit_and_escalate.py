@@ -82,6 +82,9 @@ async def test_the_label_decides_and_not_the_template_around_it() -> None:
 
         assert sure.headers["x-tutelage-served-by"] == "student"
         assert unsure.headers["x-tutelage-served-by"] == "teacher"
+        kept = [(await on.traces.exchange(number)).signals for number in (1, 2)]
+        assert [signals and signals.deciding for signals in kept] == [1, 1]
+        assert [signals and signals.first_nats for signals in kept] == [SURE, UNSURE]
 
 
 async def test_a_student_without_logprobs_is_not_trusted() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, UnsetType
 
+from router.signals import read_signals
 from router.trace import (
     SCHEMA,
     Exchange,
@@ -66,6 +67,7 @@ exchanges = st.builds(
     served_by=maybe(st.sampled_from(ServedBy)),
     reason=maybe(st.sampled_from(Reason)),
     confidence=maybe(numbers),
+    signals=maybe(st.lists(st.floats(max_value=0.0), min_size=1, max_size=9).map(read_signals)),
     threshold=maybe(numbers),
     tokens_seen=maybe(counts),
     propensity=maybe(numbers),
