@@ -41,46 +41,6 @@ async def whole(client: HttpTransport, url: str, body: bytes = b"{}") -> bytes:
 # Connections that died while they were idle
 
 
-async def test_a_connection_that_died_before_a_byte_came_back_is_replaced_and_asked_again(
-    client: HttpTransport,
-) -> None:
-    asked: list[bytes] = []
-
-    async def once_then_gone(peer: Peer) -> None:
-        asked.append(await peer.request())
-        await peer.send(HELLO)
-        asked.append(await peer.request())
-
-    async with RawServer(once_then_gone, answering(HELLO)) as server:
-        assert await whole(client, server.url) == b"hello"
-        assert await whole(client, server.url, b"again") == b"hello"
-
-        assert server.connections == 2
-    assert asked[1].endswith(b"again")
-
-
-async def test_it_is_asked_again_only_once_and_never_after_a_byte(client: HttpTransport) -> None:
-    async def a_byte(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(HELLO)
-        await peer.request()
-        await peer.send(b"H")
-
-    async with RawServer(a_byte) as server:
-        await whole(client, server.url)
-        with pytest.raises(TransportError, match="before an answer") as caught:
-            await whole(client, server.url)
-        assert not caught.value.safe
-        assert server.connections == 1
-
-    async with RawServer(closing(HELLO), closing(b"")) as server:
-        await whole(client, server.url)
-        with pytest.raises(TransportError, match="before an answer") as caught:
-            await whole(client, server.url)
-        assert not caught.value.safe
-        assert server.connections == 2
-
-
 async def test_of_many_that_died_unnoticed_only_one_is_tried() -> None:
     """An engine that was restarted: what else lies idle is no better."""
     client = HttpTransport(connect_s=5.0, max_connections=3)
