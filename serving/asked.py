@@ -28,6 +28,7 @@ class ChatBody(msgspec.Struct):
     tool_choice: str | dict[str, object] | None = None
     parallel_tool_calls: bool | None = True
     include_reasoning: bool = True
+    return_token_ids: bool | None = None
 
     @property
     def prompt_tokens(self) -> int:
@@ -72,6 +73,18 @@ class CompletionBody(msgspec.Struct):
     stop: str | list[str] | None = None
     echo: bool | None = False
     prompt_logprobs: int | None = None
+    return_token_ids: bool | None = None
+
+    @property
+    def prompt_ids(self) -> list[list[int] | None]:
+        """Of each prompt that came as token ids."""
+        match self.prompt:
+            case [int(), *_]:
+                return [[each for each in self.prompt if isinstance(each, int)]]
+            case list():
+                return [each if isinstance(each, list) else None for each in self.prompt]
+            case _:
+                return [None]
 
     @property
     def prompts(self) -> list[str]:

@@ -4,6 +4,7 @@
     responses.py, response_body.py              its answers and events; its requests
     models.py, tokenizer.py                     what is asked besides
     logprobs.py, errors.py                      the four shapes of logprobs; refusals
+    token_ids.py                                token ids, and prompts of them: read, gone on from
 
 tests/serving/vllm_shapes compares them with what the real engine said (tests/golden/vllm-0.32).
 """

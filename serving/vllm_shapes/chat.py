@@ -19,6 +19,7 @@ from serving.vllm_shapes.errors import (
 )
 from serving.vllm_shapes.logprobs import chat_logprobs
 from serving.vllm_shapes.models import FINGERPRINT
+from serving.vllm_shapes.token_ids import conversation_ids, ids_of
 from serving.written import Called, Part, Spoken, Written, as_json, write
 
 MAX_TOP_LOGPROBS = 20
@@ -52,7 +53,7 @@ class ChatAnswer:
             "completion_tokens_details": _reasoned(written),
         }
         after = {"service_tier": None, "system_fingerprint": FINGERPRINT, "usage": usage}
-        extensions = dict.fromkeys(
+        extensions: dict[str, object] = dict.fromkeys(
             (
                 "prompt_logprobs",
                 "prompt_token_ids",
@@ -62,6 +63,7 @@ class ChatAnswer:
                 "metrics",
             ),
         )
+        extensions["prompt_token_ids"] = self._prompt_ids
         return encode(head | {"choices": choices} | after | extensions)
 
     def stream(self, says: Sequence[Say]) -> Stream:
@@ -75,7 +77,7 @@ class ChatAnswer:
                     "logprobs": None,
                     "finish_reason": None,
                 },
-                prompt_token_ids=None,
+                prompt_token_ids=self._prompt_ids,
                 prompt_text=None,
             )
             for index in range(len(written))
@@ -96,6 +98,13 @@ class ChatAnswer:
             {**self._head, "choices": [], "usage": usage, "system_fingerprint": FINGERPRINT}
         )
         return (*ends, sse(last), DONE)
+
+    @property
+    def _prompt_ids(self) -> list[int] | None:
+        return conversation_ids(self.body.messages) if self.body.return_token_ids else None
+
+    def _ids(self, tokens: Sequence[Tok]) -> list[int] | None:
+        return ids_of(tokens) if self.body.return_token_ids else None
 
     @property
     def _reads_tools(self) -> bool:
@@ -187,7 +196,7 @@ class ChatAnswer:
             "logprobs": self._logprobs(written.script, written.tokens),
             "finish_reason": self._finish(written, called=bool(calls), whole=True),
             "stop_reason": written.stop_reason,
-            "token_ids": None,
+            "token_ids": self._ids(written.tokens),
             "routed_experts": None,
         }
 
@@ -229,7 +238,7 @@ class ChatAnswer:
             if not self.body.wants_usage and finish is not None:
                 tail = {"system_fingerprint": FINGERPRINT}
         choice = {"index": index, "delta": delta, "logprobs": logprobs, **ending}
-        return self._chunk({**choice, "token_ids": None}, **tail)
+        return self._chunk({**choice, "token_ids": self._ids([spoken.token])}, **tail)
 
     def _delta(self, index: int, written: Written, spoken: Spoken) -> dict[str, object]:
         match spoken.part:

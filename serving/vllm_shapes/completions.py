@@ -19,12 +19,11 @@ from serving.vllm_shapes.errors import (
 )
 from serving.vllm_shapes.logprobs import completion_logprobs, ranked
 from serving.vllm_shapes.models import FINGERPRINT
+from serving.vllm_shapes.token_ids import READ_NATS, begun, going_on, ids_of, prompt_logprobs
 from serving.written import Written, token_id, words, write
 
 MAX_LOGPROBS = 20
 DEFAULT_MAX_TOKENS = 16
-READ_NATS = -1.5
-"""The logprob of every token of a prompt but the first, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,9 @@ class CompletionAnswer:
 
     def whole(self, says: Sequence[Say]) -> bytes:
         written = self._written(says)
-        choices = [self._choice(index, each) for index, each in enumerate(written)]
+        choices = [
+            self._choice(index, each, says[index % len(says)]) for index, each in enumerate(written)
+        ]
         usage = self._usage(written) | dict.fromkeys(
             ("prompt_tokens_details", "completion_tokens_details")
         )
@@ -91,10 +92,17 @@ class CompletionAnswer:
         limit = 1 if self._only_echoes else limit
         return [
             write(
-                says[i % len(says)], stops=self.body.stops, max_tokens=limit, tools=False, lags=True
+                going_on(says[i % len(says)], begun(self._prompt_ids(i))),
+                stops=self.body.stops,
+                max_tokens=limit,
+                tools=False,
+                lags=True,
             )
             for i in range(self._n * len(self.body.prompts))
         ]
+
+    def _prompt_ids(self, index: int) -> list[int] | None:
+        return self.body.prompt_ids[index // self._n]
 
     @property
     def _only_echoes(self) -> bool:
@@ -121,12 +129,14 @@ class CompletionAnswer:
         texts = [*echoed, *(token.text for token in spoken)]
         return completion_logprobs([*read, *spoken], texts, self.body.logprobs, offset=offset)
 
-    def _prompt_logprobs(self, index: int) -> list[object] | None:
+    def _prompt_logprobs(self, index: int, say: Say) -> list[object] | None:
         top = self.body.prompt_logprobs
         if top is None and self.body.echo:
             top = self.body.logprobs
         if top is None:
             return None
+        if (ids := self._prompt_ids(index)) is not None:
+            return prompt_logprobs(ids, say, top)
         known: list[object] = [None]
         for text in words(self._prompt(index))[1:]:
             entries = enumerate(ranked(Tok(text, READ_NATS), max(top, 1)), 1)
@@ -142,7 +152,8 @@ class CompletionAnswer:
             )
         return known
 
-    def _choice(self, index: int, written: Written) -> dict[str, object]:
+    def _choice(self, index: int, written: Written, say: Say) -> dict[str, object]:
+        """`say` is the whole script, of which the written part may be the rest."""
         echoed = self._echoed(index)
         said = "" if self._only_echoes else written.full_text
         return {
@@ -151,11 +162,17 @@ class CompletionAnswer:
             "logprobs": self._logprobs(written.script, echoed, written.tokens),
             "finish_reason": written.finish_reason,
             "stop_reason": written.stop_reason,
-            "token_ids": None,
-            "prompt_logprobs": self._prompt_logprobs(index),
-            "prompt_token_ids": None,
+            "token_ids": ids_of(written.tokens) if self.body.return_token_ids else None,
+            "prompt_logprobs": self._prompt_logprobs(index, say),
+            "prompt_token_ids": self._told_prompt(index),
             "routed_experts": None,
         }
+
+    def _told_prompt(self, index: int) -> list[int] | None:
+        if not self.body.return_token_ids:
+            return None
+        ids = self._prompt_ids(index)
+        return ids if ids is not None else [token_id(w) for w in words(self._prompt(index))]
 
     def _steps(self, index: int, written: Written) -> Iterator[bytes]:
         """The events of one choice, one element a token."""
@@ -170,11 +187,15 @@ class CompletionAnswer:
                 "".join(echoed) + ("" if self._only_echoes else text),
                 self._logprobs(written.script, echoed, [token], offset=offset),
                 written if count == len(pairs) else None,
+                prompt_token_ids=self._told_prompt(index) if count == 1 else None,
+                token_ids=ids_of([token]) if self.body.return_token_ids else None,
             )
             offset += sum(map(len, echoed)) + len(token.text)
             echoed = []
 
-    def _chunk(self, index: int, text: str, logprobs: object, ends: Written | None) -> bytes:
+    def _chunk(
+        self, index: int, text: str, logprobs: object, ends: Written | None, **ids: object
+    ) -> bytes:
         """`ends` is what was written, in its last event."""
         choice = {
             "index": index,
@@ -182,8 +203,7 @@ class CompletionAnswer:
             "logprobs": logprobs,
             "finish_reason": ends and ends.finish_reason,
             "stop_reason": ends and ends.stop_reason,
-            "prompt_token_ids": None,
-            "token_ids": None,
+            **ids,
         }
         tail = {}
         if ends and ends.finish_reason and not self.body.wants_usage:
@@ -211,6 +231,8 @@ def understand(raw: bytes, facts: Facts, *, number: int) -> CompletionAnswer:
             f"allowed: {MAX_LOGPROBS}"
         )
         raise bad_request(message, "logprobs", body.logprobs)
+    if body.prompt_logprobs is not None:
+        _check_prompt_logprobs(body.prompt_logprobs, streamed=bool(body.stream))
     for prompt in body.prompts:
         check_lengths(
             facts,
@@ -219,3 +241,14 @@ def understand(raw: bytes, facts: Facts, *, number: int) -> CompletionAnswer:
             param="max_tokens",
         )
     return CompletionAnswer(body, facts, f"cmpl-{number:016x}")
+
+
+def _check_prompt_logprobs(top: int, *, streamed: bool) -> None:
+    if streamed:
+        message = "`prompt_logprobs` are not available when `stream=True`."
+        raise bad_request(message, "prompt_logprobs")
+    if top > MAX_LOGPROBS:
+        message = (
+            f"Requested prompt logprobs of {top}, which is greater than max allowed: {MAX_LOGPROBS}"
+        )
+        raise bad_request(message, "prompt_logprobs", top)

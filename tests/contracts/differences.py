@@ -40,6 +40,8 @@ class Differences:
     """The field of /tokenize that holds the text."""
     detokenizes: str
     """The field of /detokenize's answer that holds the text."""
+    tells_token_ids: bool
+    """With `return_token_ids`; and reads prompts of them, with `prompt_logprobs`."""
 
 
 VLLM = Differences(
@@ -62,6 +64,7 @@ VLLM = Differences(
     embeds=False,
     tokenizes="prompt",
     detokenizes="prompt",
+    tells_token_ids=True,
 )
 LLAMACPP = Differences(
     refuses_unknown_models=False,
@@ -83,6 +86,7 @@ LLAMACPP = Differences(
     embeds=False,
     tokenizes="content",
     detokenizes="content",
+    tells_token_ids=False,
 )
 DIFFERENCES = {
     "scripted": replace(VLLM, follows_json_schema=False, embeds=True),
