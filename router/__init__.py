@@ -9,6 +9,9 @@ The map
     call_values the name and the arguments of a tool call, in the formats in use
     markers     the tags around reasoning and tool calls
     signals     the numbers read off the deciding tokens' logprobs
+    calibration from signals to a confidence that means what it says: the artefact
+    fitting     makes it from judged pairs; cross-validation chooses among four methods
+    reliability the diagram, calibration error, Brier, log loss
     gate        holds the first tokens of a student's answer, then rules once
     checks      what makes a whole answer a certain deferral: form, loops, refusals
     refusal     the openings that models decline with

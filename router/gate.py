@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
+from router.calibration import Calibration
 from router.deciding import DecidingTokens
 from router.signals import Signals, mean_probability, min_probability, read_signals
 
@@ -39,16 +40,24 @@ _NEVER = sys.maxsize
 
 @dataclass(frozen=True, slots=True)
 class GateRule:
-    """threshold: lowest confidence that commits, in (0, 1].
+    """signal: what confidence is; a calibration makes it one that means what it says.
+
+    threshold: lowest confidence that commits, in (0, 1].
 
     window_tokens: tokens held before ruling, all of them counted; None holds the whole answer.
     label: the top-level JSON field whose value decides; None lets every JSON value decide.
     """
 
-    signal: Signal
+    signal: Signal | Calibration
     threshold: float
     window_tokens: int | None
     label: str | None
+
+    def confidence(self, logprobs: Sequence[float]) -> float:
+        """In [0, 1], of an answer's deciding tokens, at least one."""
+        if isinstance(self.signal, Calibration):
+            return self.signal.confidence(read_signals(logprobs))
+        return _SIGNALS[self.signal](logprobs)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
@@ -98,7 +107,7 @@ class ConfidenceGate:
             return self._ruled
         if not self.tokens:
             return None
-        return _SIGNALS[self._rule.signal](self._logprobs) if self._logprobs else 0.0
+        return self._rule.confidence(self._logprobs) if self._logprobs else 0.0
 
     @property
     def signals(self) -> Signals | None:
