@@ -76,7 +76,7 @@ def keys(parser: argparse.ArgumentParser) -> Runner:
     parser.add_argument("--config", type=Path, help="the gateway's TOML file: where its keys are")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a key; its secret is shown this once")
-    create.add_argument("name", help="who will use it: the `caller` in the traces")
+    create.add_argument("name", help="the `caller` in the traces; keys of one name are one caller")
     actions.add_parser("ls", help="every key, without its secret")
     revoke = actions.add_parser("revoke", help="refuse a key from now on")
     revoke.add_argument("id", help="the part between the dashes, see ls")

@@ -64,7 +64,9 @@ FROM judgements JOIN exchanges USING (trace)
 WHERE exchanges.trace >= ? AND judge = 'feedback'
 GROUP BY route, served_by ORDER BY route, served_by
 """
-_FIND = "SELECT route, served_by FROM exchanges WHERE trace = ?"
+_FIND = """
+SELECT route, served_by, record FROM exchanges JOIN records USING (number) WHERE trace = ?
+"""
 
 
 def find_trace(path: Path, trace_id: str) -> ServedTrace | None:
@@ -123,7 +125,9 @@ class SqliteReader:
             key = key_of(trace_id)
         except ValueError:
             return None
-        return next(map(ServedTrace._make, self._query(_FIND, (key,))), None)
+        for route, served_by, record in self._query(_FIND, (key,)):
+            return ServedTrace(route, served_by, self._exchange(record).caller)
+        return None
 
     def stats(self, *, since_s: float = 0.0) -> list[RouteStats]:
         served = map(Served._make, self._query(_SERVED, (first_key(since_s),)))

@@ -47,10 +47,13 @@ class Fate(StrEnum):
 
 
 class ServedTrace(NamedTuple):
-    """Whose answer it was; served_by is None where nobody served."""
+    """Whose answer it was, and to whom: served_by is None where nobody served, caller where nobody
+    was asked for a key.
+    """
 
     route: str
     served_by: str | None
+    caller: str | None
 
 
 class TraceWriter(Protocol):

@@ -48,7 +48,7 @@ class KeptTraces:
     def find(self, trace_id: str) -> ServedTrace | None:
         for each in self.exchanges:
             if each.trace_id == trace_id:
-                return ServedTrace(each.route, each.served_by)
+                return ServedTrace(each.route, each.served_by, each.caller)
         return None
 
     async def exchange(self, number: int = 1) -> Exchange:

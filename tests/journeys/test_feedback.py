@@ -79,6 +79,29 @@ async def test_feedback_names_the_caller_and_needs_a_key(tmp_path: Path) -> None
         assert refused.json()["error"]["code"] == "invalid_api_key"
 
 
+async def test_a_key_may_judge_only_what_its_own_caller_was_answered(tmp_path: Path) -> None:
+    keyring = Keyring(tmp_path / "keys.db")
+    survey, other, second = (
+        {"authorization": f"Bearer {keyring.create(name, now_s=1.0)}"}
+        for name in ("survey", "other", "survey")
+    )
+    async with rig(callers=KeyHolders(keyring, SystemClock())) as on:
+        on.http.headers.update(survey)
+        answer = await on.ask()
+        trace_id = answer.headers["x-tutelage-trace-id"]
+        said: dict[str, Any] = {"trace_id": trace_id, "score": 1}
+        await on.traces.exchange()
+
+        foreign = await on.http.post("/v1/feedback", json=said, headers=other)
+        unknown = await on.http.post("/v1/feedback", json={**said, "trace_id": NOBODYS})
+        assert (foreign.status_code, unknown.status_code) == (404, 404)
+        assert foreign.text.replace(trace_id, NOBODYS) == unknown.text
+        assert on.traces.judgements == []
+        assert await on.metric("tutelage_feedback_total") == 0
+
+        assert (await on.http.post("/v1/feedback", json=said, headers=second)).status_code == 200
+
+
 async def test_a_trace_that_is_stored_a_moment_later_is_waited_for() -> None:
     async with rig() as on:
         answer = await on.ask()

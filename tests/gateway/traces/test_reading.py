@@ -28,6 +28,15 @@ def reader(path: Path, fill: Fill) -> Iterator[SqliteReader]:
         yield opened
 
 
+def test_whose_answer_it_was_is_found_by_the_whole_id(path: Path, fill: Fill) -> None:
+    fill(exchange(1, caller="survey"), exchange(2, served_by=None))
+    with SqliteReader(path) as opened:
+        assert opened.find(trace_id(1)) == ("triage", "student", "survey")
+        assert opened.find(trace_id(2)) == ("triage", None, None)
+        assert opened.find(trace_id(3)) is None
+        assert opened.find(trace_id(1)[:-1]) is None
+
+
 def test_recent_is_newest_first_and_no_longer_than_asked(reader: SqliteReader) -> None:
     assert reader.recent(limit=2) == [OTHER, TEACHER]
     assert reader.recent(limit=9) == [OTHER, TEACHER, STUDENT]
