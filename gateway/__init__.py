@@ -16,7 +16,7 @@ A request, in the order in which the modules see it:
  9. upstream     one backend: call says what is asked of it, slots how many at a time,
                  replicas which one (breaker: whether it is well), retry how often, alarms and
                  watchdog for how long; transport carries its bytes, refusal reads its errors,
-                 event_stream its events (sse), transcript remembers its words
+                 event_stream its events (sse), transcript remembers its words, spending its usage
 10. respond      the answer to the client's bytes; a broken stream ends loudly
 11. record       what became of it all, closed once
 12. tap          off the path: traces, metrics, shadow, judging

@@ -9,6 +9,7 @@ from gateway.errors import BadRequest
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.reply import Token
+from gateway.spending import LastChunk
 from gateway.wire import (
     NULL,
     ONE,
@@ -53,14 +54,17 @@ def parse_chat(body: bytes) -> ChatRequest:
     model = read_model(fields)
     if not is_filled_list(fields.get("messages", NULL)):
         raise BadRequest("messages", "is required: a list with at least one message")
+    stream, choices = read_flag(fields, "stream"), read_count(fields, "n")
+    include_usage = read_include_usage(fields)
     return ChatRequest(
         raw=body,
         fields=fields,
         model=model,
-        stream=read_flag(fields, "stream"),
-        choices=read_count(fields, "n"),
+        stream=stream,
+        choices=choices,
         logprobs=read_flag(fields, "logprobs"),
-        include_usage=read_include_usage(fields),
+        include_usage=include_usage,
+        last_chunk=LastChunk(choices) if stream and include_usage else None,
     )
 
 

@@ -9,6 +9,7 @@ from gateway.errors import BadRequest
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.reply import Token
+from gateway.spending import LastChunk
 from gateway.wire import (
     LIST,
     NULL,
@@ -67,28 +68,26 @@ def parse_completion(body: bytes) -> CompletionRequest:
     """Raises BadRequest naming the field that is missing or of the wrong type."""
     fields = read_fields(body)
     model = read_model(fields)
+    prompts, each = _prompts(fields), read_count(fields, "n")
+    if prompts * each > _MOST_CHOICES:
+        raise BadRequest(
+            "prompt",
+            f"{prompts} prompts with n = {each} are {prompts * each} choices; "
+            f"at most {_MOST_CHOICES} travel in one answer",
+        )
+    stream, include_usage = read_flag(fields, "stream"), read_include_usage(fields)
     return CompletionRequest(
         raw=body,
         fields=fields,
         model=model,
-        stream=read_flag(fields, "stream"),
-        choices=_choices(fields),
+        stream=stream,
+        choices=prompts * each,
+        prompts=prompts,
         logprobs=read_integer(fields, "logprobs") is not None,
-        include_usage=read_include_usage(fields),
+        include_usage=include_usage,
+        last_chunk=LastChunk(each) if stream and include_usage else None,
         echo=read_flag(fields, "echo"),
     )
-
-
-def _choices(fields: dict[str, msgspec.Raw]) -> int:
-    """`n` for each prompt. Raises BadRequest."""
-    prompts, count = _prompts(fields), read_count(fields, "n")
-    if prompts * count > _MOST_CHOICES:
-        raise BadRequest(
-            "prompt",
-            f"{prompts} prompts with n = {count} are {prompts * count} choices; "
-            f"at most {_MOST_CHOICES} travel in one answer",
-        )
-    return prompts * count
 
 
 def _prompts(fields: dict[str, msgspec.Raw]) -> int:

@@ -7,12 +7,14 @@ and stays.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from gateway.wire import NULL
+from gateway.spending import LastChunk
+from gateway.wire import NULL, TRUE
+from router.trace import Usage
 
 _NULL_EXTRA = re.compile(
     rb',"(?:stop_reason|token_ids|routed_experts|prompt_(?:logprobs|token_ids|text)|metrics'
@@ -27,22 +29,35 @@ _NULL_OPENING = b'"role":"assistant","content":null}'
 _EMPTY_OPENING = b'"role":"assistant","content":""}'
 
 
+class _Choice(Protocol):
+    @property
+    def index(self) -> int: ...
+
+
 class _Completion(Protocol):
     """What is read here of a chat or text completion."""
 
     @property
     def timings(self) -> msgspec.Raw: ...
     @property
-    def parts(self) -> Sequence[object]: ...
+    def parts(self) -> Sequence[_Choice]: ...
     @property
     def usage(self) -> object | None: ...
+    @property
+    def spent(self) -> Usage | None: ...
 
 
 class _Wishes(Protocol):
     @property
+    def fields(self) -> Mapping[str, msgspec.Raw]: ...
+    @property
     def stream(self) -> bool: ...
     @property
+    def choices(self) -> int: ...
+    @property
     def include_usage(self) -> bool: ...
+    @property
+    def last_chunk(self) -> LastChunk | None: ...
 
 
 def as_openai(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | None:
@@ -57,11 +72,40 @@ def as_openai(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | Non
         payload = payload.replace(b',"timings":' + bytes(reply.timings), b"", 1)
     if not asked.stream:
         return _whole(payload)
-    if not asked.include_usage:
-        return None if reply.usage is not None and not reply.parts else payload
-    if reply.usage is None and b'"usage":' not in payload:
-        payload = payload[: payload.rindex(b"}")] + b',"usage":null}'
+    if reply.usage is not None:
+        return _with_usage(payload, reply, asked)
+    if asked.include_usage and b'"usage":' not in payload:
+        return _with_null(payload)
     return payload
+
+
+def _with_usage(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | None:
+    """A chunk that came with usage, without it: that is for the last one, if for any."""
+    spent, last_chunk = reply.spent, asked.last_chunk
+    if last_chunk is None or spent is None:
+        return _without_usage(payload) if reply.parts else None
+    if not reply.parts and asked.choices == 1:
+        return payload
+    if reply.parts and _is_continuous(asked.fields):
+        return payload
+    last_chunk.hold(payload, spent, [choice.index for choice in reply.parts])
+    return _with_null(_without_usage(payload)) if reply.parts else None
+
+
+def _without_usage(payload: bytes) -> bytes:
+    fields = _FIELDS.decode(payload)
+    del fields["usage"]
+    return msgspec.json.encode(fields)
+
+
+def _with_null(payload: bytes) -> bytes:
+    return payload[: payload.rindex(b"}")] + b',"usage":null}'
+
+
+def _is_continuous(fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Usage in every chunk, vLLM's own, where a client asks for that."""
+    options = _FIELDS.decode(fields.get("stream_options", _NO_OPTIONS))
+    return options.get("continuous_usage_stats") == TRUE
 
 
 def _whole(payload: bytes) -> bytes:
@@ -91,3 +135,7 @@ def without_logprobs(payload: bytes, found: Iterable[msgspec.Raw]) -> bytes:
         else:  # written with spaces, or in another order
             payload, at = payload.replace(value, b"null", 1), 0
     return payload
+
+
+_NO_OPTIONS = msgspec.Raw(b"{}")
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])

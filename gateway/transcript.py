@@ -8,7 +8,8 @@ from gateway.choice import Choice
 from gateway.clock import Clock
 from gateway.errors import GatewayError, UpstreamCut, UpstreamFailed
 from gateway.refusal import read_error
-from gateway.reply import Reply
+from gateway.reply import Part, Reply
+from gateway.spending import Spending
 from gateway.upstream import Upstream
 from gateway.wire import UNREADABLE, Asked, is_there
 from router.checks import Check, Expected, failed
@@ -27,6 +28,7 @@ class Transcript(msgspec.Struct):
     complete: bool = False
     error: GatewayError | None = None
     usage: Usage | None = None
+    spending: Spending | None = None
     choices: list[Choice] = []
 
     def hear(self, payload: bytes, *, stream: bool) -> Reply:
@@ -44,7 +46,8 @@ class Transcript(msgspec.Struct):
         if is_there(reply.trouble):
             raise UpstreamFailed(self.upstream.name, read_error(payload).message)
         if (spent := reply.spent) is not None:
-            self.usage = spent
+            single = not stream or self.asked.choices == 1
+            self.usage = spent if single else self._total(spent, parts)
         for part in parts:
             self._choice(part.index).hear(part)
         if stream:
@@ -53,6 +56,12 @@ class Transcript(msgspec.Struct):
         elif self.asked.generates and not parts:
             raise UpstreamFailed(self.upstream.name, "answered without a single choice")
         return reply
+
+    def _total(self, spent: Usage, parts: Sequence[Part]) -> Usage:
+        """All that the stream has used so far, where an engine tells it choice by choice."""
+        if self.spending is None:
+            self.spending = Spending(self.asked.choices // self.asked.prompts)
+        return self.spending.hear(spent, [part.index for part in parts])
 
     @property
     def has_begun(self) -> bool:

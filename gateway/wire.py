@@ -15,6 +15,7 @@ from gateway.call import Ending
 from gateway.errors import BadRequest, GatewayError, openai_body
 from gateway.origin import Origin
 from gateway.reply import Reply
+from gateway.spending import LastChunk
 from gateway.sse import DONE, encode
 
 Fields = Mapping[str, msgspec.Raw]
@@ -47,8 +48,9 @@ def is_filled_list(raw: msgspec.Raw) -> bool:
 class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A parsed request; `fields` is the whole of it.
 
-    choices: how many answers travel in one response. logprobs, include_usage: whether the client
-    itself asked for them.
+    choices: how many answers travel in one response, to all prompts. logprobs, include_usage:
+    whether the client itself asked for them. last_chunk: of the one stream in which the client
+    reads the answer, where it asked for usage.
     """
 
     path: ClassVar[str]
@@ -62,8 +64,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     model: str
     stream: bool = False
     choices: int = 1
+    prompts: int = 1
     logprobs: bool = False
     include_usage: bool = False
+    last_chunk: LastChunk | None = None
 
     @property
     def judgeable(self) -> bool:
@@ -106,6 +110,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def ended(self) -> bytes:
         """What follows the last event of a whole stream."""
+        if self.last_chunk is not None and (usage := self.last_chunk.written()) is not None:
+            return encode(usage) + _DONE_EVENT
         return _DONE_EVENT
 
     def failed(self, error: GatewayError) -> bytes:
