@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .venv-conformance
+VLLM := .venv-vllm
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-conformance test-distill check format bench bench-embedded lock tree build weights clean
+.PHONY: help up test test-conformance test-distill test-vllm vllm check format bench bench-embedded lock tree build weights clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -55,6 +56,13 @@ $(TOOLS)/.ready: tests/conformance/requirements.txt | $(VENV)/bin/python
 test-distill: $(VENV)/.distill  ## the tests of the training recipe (installs torch)
 	@$(BIN)/python -m pytest tests/distill tests/serving/triage --timeout 600 $(ARGS)
 
+vllm: $(VENV)/.local  ## vLLM's CPU build in an environment of its own (3.5 GB), and a model for it
+	@$(BIN)/python -m serving.prepare
+	@$(BIN)/python -m tests.vllm.environment $(VLLM)
+
+test-vllm: $(VENV)/.dev vllm  ## the contracts on a real vLLM (minutes; x86-64 Linux)
+	@$(BIN)/python -m tests.vllm.run $(VLLM) $(ARGS)
+
 check: $(VENV)/.dev  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -92,4 +100,4 @@ weights: $(VENV)/.distill  ## retrain the shipped teacher adapter and student (h
 	done
 
 clean:  ## remove what was made here (not TUTELAGE_HOME)
-	rm -rf $(VENV) $(TOOLS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) $(VLLM) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

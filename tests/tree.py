@@ -20,6 +20,7 @@ OTHERS = {
     "tests/": "mirrors the packages",
     "tests/journeys/": "one story a file, through a running gateway",
     "tests/contracts/": "one suite that the scripted engine and real engines must pass",
+    "tests/vllm/": "vLLM's CPU build: made by a script, then asked for real",
     "tests/golden/": "what real engines said, byte for byte",
     "tests/packaging/": "run against the built wheel",
 }
