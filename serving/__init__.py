@@ -7,12 +7,14 @@
     models.py        the cache: fetched or derived, verified, made once
     wheel.py         one file out of one wheel, by the user's own pip
     home.py          TUTELAGE_HOME
-    spec.py          what one engine is             command.py   its command line
+    spec.py          what one engine is (checked.py, llamacpp_spec.py, vllm_spec.py)
+    command.py       its command line (vllm_command.py, vllm_flags.py: what vLLM would take)
     llamacpp.py      the engine process itself
     scripted_engine.py   the verified fake, shipped: scripts.py and say.py (what it does),
                      performance.py (down to the socket: raw_http.py), written.py (cut to what was
                      asked), dialect.py and vllm_shapes/ (how it reads and speaks)
     engine.py        start, ready, stop             process.py   a child with a log
+    causes.py        why it ended, in words         ports.py     who has its port
     supervisor.py    restarts                       backoff.py   after how long
     lifeline.py      no orphans, whoever is killed
     gateway_child.py the gateway, run as a command

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.llamacpp_spec import LlamaCppSpec
 from serving.spec import EngineSpec
+from serving.vllm_command import vllm_argv, vllm_env
+from serving.vllm_spec import VllmSpec
 
 MOST_USEFUL_THREADS = 8
 """Small models stop gaining here: a token is a few megabytes of weights, then a barrier."""
@@ -26,7 +29,14 @@ def engine_command(spec: EngineSpec, *, env: Mapping[str, str], cores: int) -> C
     """The child process of `spec`; its threads settled, so that a log shows what ran.
 
     `cores`: what it may keep busy; sharing them among engines is the caller's business.
+    Raises `BadConfig` when a secret that it needs is not in `env`.
     """
+    if isinstance(spec, VllmSpec):
+        return Command(argv=vllm_argv(spec), env=vllm_env(spec, env, cores=cores))
+    return _llamacpp(spec, env=env, cores=cores)
+
+
+def _llamacpp(spec: LlamaCppSpec, *, env: Mapping[str, str], cores: int) -> Command:
     threads = spec.threads or min(cores, MOST_USEFUL_THREADS)
     settled = spec.model_copy(update={"threads": threads})
     return Command(

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.errors import BadConfig
-from serving.spec import EngineSpec
+from serving.spec import EngineSpec, read_spec
 
 
 class _Glimpse(BaseModel):
@@ -114,6 +114,8 @@ def explain(error: ValidationError) -> str:
             lines.append(f"{key}: unknown key; remove it or mend its spelling")
         elif problem["type"] == "missing":
             lines.append(f"{key}: missing")
+        elif problem["type"] == "value_error":  # our own words, which name key and value
+            lines.append(problem["msg"].removeprefix("Value error, "))
         else:
             lines.append(f"{key}: {problem['msg']} (got {problem['input']!r})")
     return "; ".join(lines)
@@ -122,21 +124,12 @@ def explain(error: ValidationError) -> str:
 def _engine(config: Path, name: str, table: Mapping[str, object]) -> EngineSpec:
     where = f"{config}: [engines.{name}]"
     try:
-        spec = EngineSpec.model_validate({**table, "name": name})
+        spec = read_spec(where, name, table)
     except ValidationError as error:
         raise BadConfig(where, explain(error)) from error
     if spec.port == 0:
         raise BadConfig(where, "port: give one, the upstream's base_url has to name it")
-    beside = config.absolute().parent
-    return spec.model_copy(
-        update={
-            "gguf": beside / spec.gguf,
-            "adapters": tuple(
-                adapter.model_copy(update={"path": beside / adapter.path})
-                for adapter in spec.adapters
-            ),
-        }
-    )
+    return spec.beside(config.absolute().parent)
 
 
 def _must_be_used(config: Path, spec: EngineSpec, upstreams: Mapping[str, _Upstream]) -> None:

@@ -1,25 +1,26 @@
 """One engine's life: checked, started, ready, stopped. Who restarts it is the supervisor."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
+from serving.causes import cause_of_end
 from serving.command import engine_command
-from serving.errors import FileMissing, PortTaken
-from serving.ports import pick_free_port, port_is_free
-from serving.process import Process, how_it_ended
+from serving.errors import BadConfig, FileMissing, PortTaken
+from serving.ports import pick_free_port, port_is_free, who_listens
+from serving.process import Process
 from serving.spec import EngineSpec
+from serving.vllm_command import vllm_key
+from serving.vllm_spec import VllmSpec, is_path
 
-READY_WITHIN_S = 120.0
-"""Loading takes a second on an idle machine; a busy laptop with a cold disk gets its time."""
-
-_GRACE_S = 5.0
-_PROBE_TIMEOUT_S = 30.0
+_PROBE_TIMEOUT_S = 120.0
+"""The first token is the slow one."""
 
 
 class Engine:
-    """A llama.cpp server on loopback, in a child process of its own.
+    """A server of a model, in a child process of its own.
 
     `stop` may come from any thread; everything else belongs to one.
     """
@@ -28,12 +29,16 @@ class Engine:
         port = spec.port or pick_free_port(spec.host)
         self.spec = spec.model_copy(update={"port": port})
         command = engine_command(self.spec, env=env, cores=cores)
+        key = vllm_key(self.spec, env) if isinstance(self.spec, VllmSpec) else None
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._path = env.get("PATH")
         self._process = Process(
             f"engine {spec.name}",
             command.argv,
             env=command.env,
             log=logs / f"engine-{spec.name}.log",
-            grace_s=_GRACE_S,
+            grace_s=spec.grace_s,
+            cause=cause_of_end,
         )
 
     @property
@@ -60,9 +65,14 @@ class Engine:
         self._check()
         self._process.start()
         try:
-            with httpx.Client(base_url=self.spec.base_url, timeout=_PROBE_TIMEOUT_S) as http:
+            with httpx.Client(
+                base_url=self.spec.base_url,
+                headers=self._headers,
+                timeout=_PROBE_TIMEOUT_S,
+                trust_env=False,  # it is on this machine: no proxy in between
+            ) as http:
                 return self._process.wait_ready(
-                    lambda: _answers(http, self.spec), timeout_s=READY_WITHIN_S
+                    lambda: _answers(http, self.spec), timeout_s=self.spec.ready_within_s
                 )
         except BaseException:
             self._process.end()
@@ -70,7 +80,7 @@ class Engine:
 
     def wait_end(self) -> str:
         """Blocks until it ends; says how, in words."""
-        return how_it_ended(self._process.wait() or 0)
+        return self._process.how_it_ended(self._process.wait() or 0)
 
     def stop(self) -> None:
         """Ends it within the grace period, for good."""
@@ -78,21 +88,30 @@ class Engine:
 
     def _check(self) -> None:
         who = f"engine {self.spec.name}"
-        for what, path in (
-            ("model file", self.spec.gguf),
-            *(("LoRA adapter", adapter.path) for adapter in self.spec.adapters),
-        ):
-            if not path.is_file():
+        for what, path in self.spec.files:
+            if not path.exists():
                 raise FileMissing(who, what, path)
+        if isinstance(self.spec, VllmSpec) and not is_path(self.spec.executable):
+            _must_be_on_path(self.spec, self._path)
         if not port_is_free(self.spec.host, self.spec.port):
-            fix = f"stop what listens there or set another port in [engines.{self.spec.name}]"
+            by = who_listens(self.spec.port) or "what listens there"
+            fix = f"stop {by} or set another port in [engines.{self.spec.name}]"
             raise PortTaken(self.spec.host, self.spec.port, who=who, fix=fix)
+
+
+def _must_be_on_path(spec: VllmSpec, path: str | None) -> None:
+    if shutil.which(spec.executable, path=path) is None:
+        raise BadConfig(
+            f"[engines.{spec.name}]",
+            f"executable: {spec.executable!r} is not on PATH; install vLLM in an environment of "
+            "its own (pip install 'tutelage[vllm]') and give the path of its bin/vllm",
+        )
 
 
 def _answers(http: httpx.Client, spec: EngineSpec) -> bool:
     """Healthy, and one real token through the whole model: the first one is the slow one."""
     try:
-        if http.get(f"http://{spec.host}:{spec.port}/health").status_code != httpx.codes.OK:
+        if http.get(f"{spec.url}/health").status_code != httpx.codes.OK:
             return False
         reply = http.post(
             "chat/completions",

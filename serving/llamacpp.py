@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import xllamacpp
 
-from serving.spec import EngineSpec
+from serving.llamacpp_spec import LlamaCppSpec
 
 WARNINGS_AND_ERRORS = 2
 """llama.cpp's verbosity: one level up, every request writes lines and the log never stops."""
 
 
-def parameters(spec: EngineSpec) -> "xllamacpp.CommonParams":
+def parameters(spec: LlamaCppSpec) -> "xllamacpp.CommonParams":
     """llama.cpp's own parameters; what shapes an answer (temperature, top_p) stays the client's."""
     params = xllamacpp.CommonParams()
     params.model.path = str(spec.gguf)
@@ -47,8 +47,8 @@ def parameters(spec: EngineSpec) -> "xllamacpp.CommonParams":
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m serving.llamacpp", description=__doc__)
-    parser.add_argument("--spec", required=True, type=EngineSpec.model_validate_json)
-    spec: EngineSpec = parser.parse_args(arguments).spec
+    parser.add_argument("--spec", required=True, type=LlamaCppSpec.model_validate_json)
+    spec: LlamaCppSpec = parser.parse_args(arguments).spec
     # Blocked before the server makes its threads, so that the wait below is who gets them.
     stop_signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)

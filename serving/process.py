@@ -1,5 +1,6 @@
 """One long-running child with a log: started, waited for until ready, stopped."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from serving import lifeline
 from serving.errors import NotReady, ProcessDied
 
 LAST_LINES = 12
+READ_FOR_A_CAUSE_BYTES = 200_000
 KEPT_LOG_BYTES = 5_000_000
 """A log this long is set aside as `.1` at the next start, replacing the one before."""
 
@@ -29,8 +31,11 @@ class Process:
         log: Path,
         env: Mapping[str, str] | None = None,
         grace_s: float = 5.0,
+        cause: Callable[[int, str], str | None] = lambda _status, _log: None,
     ) -> None:
+        """`cause(status, log)` says in words why it ended, if what it wrote tells."""
         self.name, self.log = name, log
+        self._cause, self._began_at_byte = cause, 0
         self._argv, self._env, self._grace_s = tuple(argv), env, grace_s
         self._running: lifeline.Tethered | None = None
         self._stopped = False
@@ -47,6 +52,7 @@ class Process:
         if self.log.exists() and self.log.stat().st_size > KEPT_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self._lock, self.log.open("ab") as output:
+            self._began_at_byte = output.tell()
             if self._stopped:
                 raise self._death("was stopped before it started")
             try:
@@ -91,7 +97,13 @@ class Process:
 
     def death(self, status: int) -> ProcessDied:
         """The error that tells an end nobody ordered."""
-        return self._death(how_it_ended(status))
+        return self._death(self.how_it_ended(status))
+
+    def how_it_ended(self, status: int) -> str:
+        """In words, to follow its name; with the cause, where its log tells one."""
+        how = how_it_ended(status)
+        cause = self._cause(status, self._said())
+        return f"{how} ({cause})" if cause else how
 
     def tail(self, lines: int = LAST_LINES) -> str:
         """The end of the log, indented for an error message."""
@@ -101,6 +113,16 @@ class Process:
             return "  (no log)"
         kept = [f"  {line}" for line in text.splitlines()[-lines:]]
         return "\n".join(kept) or "  (the log is empty)"
+
+    def _said(self) -> str:
+        """What this run wrote, its end if that is much."""
+        try:
+            with self.log.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._began_at_byte, size - READ_FOR_A_CAUSE_BYTES))
+                return file.read().decode("utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def _death(self, how: str) -> ProcessDied:
         return ProcessDied(self.name, how, log=self.log, last_lines=self.tail())

@@ -27,6 +27,7 @@ from serving.errors import BadConfig, PortTaken, ServingError
 from serving.gateway_child import GatewayChild, gateway_must_accept
 from serving.guided_tour import guided_tour
 from serving.home import Home
+from serving.llamacpp_spec import LlamaCppSpec
 from serving.ports import port_is_free
 from serving.prepare import prepare
 from serving.roster import Roster
@@ -107,7 +108,8 @@ def _deployment(wishes: Wishes, home: Home, env: Mapping[str, str], screen: Scre
 
 
 def _engines(deployment: Deployment, home: Home, env: Mapping[str, str]) -> list[Engine]:
-    if deployment.engines and importlib.util.find_spec("xllamacpp") is None:
+    embedded_ones = [spec for spec in deployment.engines if isinstance(spec, LlamaCppSpec)]
+    if embedded_ones and importlib.util.find_spec("xllamacpp") is None:
         raise BadConfig(
             f"{deployment.config}: [engines]",
             f"llama.cpp is not installed; run `{sys.executable} -m pip install 'tutelage[local]'`",

@@ -14,10 +14,10 @@ import pytest
 from serving.command import usable_cores
 from serving.engine import Engine
 from serving.home import Home
+from serving.llamacpp_spec import LlamaCppSpec
 from serving.models import BASE
 from serving.scripted_engine import Flavour, ScriptedEngine
 from serving.scripts import Say
-from serving.spec import EngineSpec
 from tests.contracts.differences import DIFFERENCES, Differences
 
 LONG_ANSWER_TOKENS = 400
@@ -93,7 +93,7 @@ class LlamaCpp:
 @pytest.fixture(scope="session")
 def llamacpp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """SmolLM2 on llama.cpp, started once."""
-    spec = EngineSpec(
+    spec = LlamaCppSpec(
         name="contract",
         gguf=Home.of(os.environ).models / BASE.file_name,
         model=LlamaCpp.model,

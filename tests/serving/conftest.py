@@ -8,8 +8,8 @@ import pytest
 
 from serving.engine import Engine
 from serving.home import Home
+from serving.llamacpp_spec import LlamaCppSpec, LoraAdapter
 from serving.models import BASE
-from serving.spec import EngineSpec, LoraAdapter
 from tests.serving.engines import write_lora
 
 
@@ -28,7 +28,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain_engine(base_gguf: Path, logs: Path) -> Iterator[Engine]:
     """The base as it is."""
     engine = Engine(
-        EngineSpec(name="plain", gguf=base_gguf, model="smol", context_tokens=512, slots=2),
+        LlamaCppSpec(name="plain", gguf=base_gguf, model="smol", context_tokens=512, slots=2),
         logs=logs,
         env=os.environ,
         cores=1,
@@ -44,7 +44,7 @@ def bent_engine(base_gguf: Path, logs: Path, tmp_path_factory: pytest.TempPathFa
     adapter = tmp_path_factory.mktemp("adapter") / "bent.gguf"
     write_lora(base_gguf, adapter)
     return Engine(
-        EngineSpec(
+        LlamaCppSpec(
             name="bent",
             gguf=base_gguf,
             adapters=(LoraAdapter(path=adapter),),

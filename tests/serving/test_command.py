@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from serving.command import engine_command, usable_cores
-from serving.spec import EngineSpec, LoraAdapter
+from serving.llamacpp_spec import LlamaCppSpec, LoraAdapter
 
-SPEC = EngineSpec(
+SPEC = LlamaCppSpec(
     name="teacher",
     gguf=Path("/models/base.gguf"),
     adapters=(LoraAdapter(path=Path("/models/lora.gguf")),),

@@ -4,6 +4,8 @@ import pytest
 
 from serving.deployment import Price, read_deployment
 from serving.errors import BadConfig
+from serving.llamacpp_spec import LlamaCppSpec
+from serving.vllm_spec import VllmSpec
 
 WITH_ENGINE = """
 [server]
@@ -50,6 +52,7 @@ def test_engines_and_address_are_read_and_the_rest_is_left_to_the_gateway(tmp_pa
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     (engine,) = read_deployment(written(tmp_path, WITH_ENGINE)).engines
+    assert isinstance(engine, LlamaCppSpec)
     assert engine.gguf == tmp_path / "models/student.gguf"
     assert engine.adapters[0].path == Path("/abs/lora.gguf")
 
@@ -81,3 +84,37 @@ def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
 def test_a_price_is_per_million_tokens() -> None:
     price = Price(input_usd_per_mtok=2.0, output_usd_per_mtok=10.0)
     assert price.usd(prompt_tokens=1_000_000, completion_tokens=500_000) == pytest.approx(7.0)
+
+
+WITH_VLLM = (
+    WITH_ENGINE
+    + """
+[upstreams.large]
+base_url = "http://127.0.0.1:8102/v1"
+model = "large"
+[engines.large]
+kind = "vllm"
+weights = "./models/large"
+port = 8102
+model = "large"
+"""
+)
+
+
+def test_a_vllm_stands_beside_a_llama_cpp(tmp_path: Path) -> None:
+    _, large = read_deployment(written(tmp_path, WITH_VLLM)).engines
+
+    assert isinstance(large, VllmSpec)
+    assert large.weights == str(tmp_path / "models/large")
+
+
+def test_a_flag_that_vllm_does_not_know_is_refused_with_its_place(tmp_path: Path) -> None:
+    said = refusal(tmp_path, WITH_VLLM + 'extra_args = ["--sed", "1"]\n')
+    assert said.endswith(
+        "[engines.large]: --sed: `vllm serve` 0.32.0 has no such flag; did you mean --seed?"
+    )
+
+
+def test_an_engine_of_another_kind_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, WITH_VLLM.replace('"vllm"', '"magic"'))
+    assert said.endswith("[engines.large]: kind: there are llamacpp and vllm (got 'magic')")

@@ -9,6 +9,7 @@ from serving.deployment import read_deployment
 from serving.embedded import EmbeddedModels, prepare_models, write_config
 from serving.errors import ModelUnavailable
 from serving.home import Home
+from serving.llamacpp_spec import LlamaCppSpec
 from serving.models import ModelCache
 from serving.wheel import PinnedFile
 
@@ -43,6 +44,8 @@ def test_it_starts_the_engines_that_its_upstreams_name(home: Home, models: Embed
     found = read_deployment(write_config(home, models, port=8080))
 
     student, teacher = found.engines
+    assert isinstance(student, LlamaCppSpec)
+    assert isinstance(teacher, LlamaCppSpec)
     assert (student.name, student.gguf, student.adapters) == ("student", models.student, ())
     assert (teacher.name, teacher.gguf) == ("teacher", models.base)
     assert [adapter.path for adapter in teacher.adapters] == [models.teacher_adapter]

@@ -14,8 +14,8 @@ import pytest
 
 from serving.engine import Engine
 from serving.errors import FileMissing, PortTaken, ProcessDied
+from serving.llamacpp_spec import LlamaCppSpec, LoraAdapter
 from serving.ports import pick_free_port, port_is_free
-from serving.spec import EngineSpec, LoraAdapter
 from serving.supervisor import Change, State, Supervisor
 from tests.serving.waiting import until
 
@@ -43,7 +43,7 @@ def first_token(engine: Engine) -> dict[str, object]:
 
 def an_engine(tmp_path: Path, gguf: Path, *, port: int = 0, adapter: Path | None = None) -> Engine:
     return Engine(
-        EngineSpec(
+        LlamaCppSpec(
             name="student",
             gguf=gguf,
             adapters=() if adapter is None else (LoraAdapter(path=adapter),),
@@ -88,8 +88,10 @@ def test_a_second_engine_on_its_port_is_refused_in_words(
     plain_engine: Engine, tmp_path: Path
 ) -> None:
     port = plain_engine.spec.port
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"GGUF")
     with pytest.raises(PortTaken, match=rf"port {port} on 127\.0\.0\.1 is already in use; stop"):
-        an_engine(tmp_path, plain_engine.spec.gguf, port=port).start()
+        an_engine(tmp_path, model, port=port).start()
 
 
 @pytest.mark.engine
@@ -130,8 +132,8 @@ STARTER = """
 import os, signal, sys
 from pathlib import Path
 from serving.engine import Engine
-from serving.spec import EngineSpec
-spec = EngineSpec.model_validate_json(sys.argv[1])
+from serving.llamacpp_spec import LlamaCppSpec
+spec = LlamaCppSpec.model_validate_json(sys.argv[1])
 engine = Engine(spec, logs=Path(sys.argv[2]), env=os.environ, cores=1)
 engine.start()
 print(engine.pid, flush=True)
@@ -142,7 +144,7 @@ signal.pause()
 @pytest.mark.engine
 def test_no_engine_survives_a_parent_that_is_killed(base_gguf: Path, tmp_path: Path) -> None:
     port = pick_free_port("127.0.0.1")
-    spec = EngineSpec(name="orphan", gguf=base_gguf, model="m", port=port, context_tokens=256)
+    spec = LlamaCppSpec(name="orphan", gguf=base_gguf, model="m", port=port, context_tokens=256)
     with subprocess.Popen(
         [sys.executable, "-P", "-c", STARTER, spec.model_dump_json(), str(tmp_path)],
         stdout=subprocess.PIPE,

@@ -2,14 +2,14 @@ import pytest
 from pydantic import ValidationError
 
 from serving.deployment import explain
-from serving.spec import EngineSpec
+from serving.llamacpp_spec import LlamaCppSpec
 
 GOOD: dict[str, object] = {"name": "student", "gguf": "student.gguf", "model": "triage-student"}
 
 
 def refusal(**changed: object) -> str:
     with pytest.raises(ValidationError) as refused:
-        EngineSpec.model_validate({**GOOD, **changed})
+        LlamaCppSpec.model_validate({**GOOD, **changed})
     return explain(refused.value)
 
 
@@ -42,10 +42,10 @@ def test_a_name_that_could_not_be_a_file_name_is_refused(name: str) -> None:
 
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(ValidationError) as refused:
-        EngineSpec.model_validate({"name": "student", "model": "m"})
+        LlamaCppSpec.model_validate({"name": "student", "model": "m"})
     assert explain(refused.value) == "gguf: missing"
 
 
 def test_a_spec_is_what_its_json_says() -> None:
-    spec = EngineSpec.model_validate({**GOOD, "adapters": [{"path": "a.gguf", "scale": 0.5}]})
-    assert EngineSpec.model_validate_json(spec.model_dump_json()) == spec
+    spec = LlamaCppSpec.model_validate({**GOOD, "adapters": [{"path": "a.gguf", "scale": 0.5}]})
+    assert LlamaCppSpec.model_validate_json(spec.model_dump_json()) == spec
