@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
         from gateway import config
         from gateway.listening import listen_together
         from gateway.location import default_keys, default_store, store_path
-        from gateway.server import CANNOT_START
+        from gateway.server import CANNOT_START, STOPS
         from gateway.server import run as serve
 
         try:
@@ -40,6 +41,8 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
                 return 0
             listeners = listen_together(settings.server, settings.server.workers)
             host, port = listeners[0].getsockname()[:2]
+            # Who reads the URL may stop us at once: that waits until somebody listens for it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
             print(f"tutelage gateway on http://{host}:{port}/v1", flush=True)
             store = settings.traces.store or default_store(os.environ)
             keys = store_path(settings.server.keys or default_keys(os.environ))

@@ -38,7 +38,7 @@ CANNOT_START = (config.ConfigError, PortTaken, KeyringError, TraceStoreError, Un
 
 _GAUGES_EVERY_S = 1
 _LAST_TRACES_S = 5.0
-_STOPS = (signal.SIGTERM, signal.SIGINT)
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(
@@ -149,9 +149,9 @@ def _run_one(
     """`serve` in an event loop of its own."""
     stop = _Stop()
     # uvicorn drains on these signals, then raises them again: by then we are on our way out anyway.
-    for number in _STOPS:
+    for number in STOPS:
         signal.signal(number, stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     _settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(

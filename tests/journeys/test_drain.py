@@ -33,6 +33,43 @@ store = "{store}"
 """
 
 
+DAWDLING = """
+import sys
+from gateway import commands, server
+
+run = server.run
+
+def dawdle(*arguments, **more):
+    sys.stdin.readline()
+    return run(*arguments, **more)
+
+server.run = dawdle
+sys.exit(commands.main())
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_who_has_read_the_url_can_stop_it_cleanly_however_early(
+    tmp_path: Path, workers: str
+) -> None:
+    nobody, store = "http://127.0.0.1:9/v1", f"sqlite://{tmp_path}/traces.db"
+    path = tmp_path / "tutelage.toml"
+    path.write_text(CONFIG.format(student=nobody, teacher=nobody, store=store))
+    gateway = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DAWDLING, "gateway", "--config", os.fspath(path)),
+        *("--workers", workers),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert gateway.stdout is not None
+    assert await gateway.stdout.readline()
+
+    gateway.send_signal(signal.SIGTERM)
+    await gateway.communicate(b"go on\n")
+
+    assert gateway.returncode == 0
+
+
 async def test_a_request_in_flight_is_finished_and_its_trace_stored(tmp_path: Path) -> None:
     async with (
         ScriptedEngine(model="student") as student,
