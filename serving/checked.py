@@ -32,10 +32,15 @@ class EngineTable(Checked):
     """The name that clients put in `model` and that `/v1/models` shows."""
 
     @property
+    def found_at(self) -> str:
+        """The address that this machine finds it at."""
+        return ANY_ADDRESS.get(self.host, self.host)
+
+    @property
     def url(self) -> str:
         """Where it is found from this machine, without a path."""
-        host = ANY_ADDRESS.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        host = f"[{self.found_at}]" if ":" in self.found_at else self.found_at
+        return f"http://{host}:{self.port}"
 
     @property
     def base_url(self) -> str:

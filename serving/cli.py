@@ -39,25 +39,27 @@ def up(parser: argparse.ArgumentParser) -> Runner:
 def engines(parser: argparse.ArgumentParser) -> Runner:
     """The engines that run on this machine."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("ls", help="name, state, pid, port, memory, uptime, log")
+    up = actions.add_parser("up", help="start those of a config file, without a gateway")
+    up.add_argument("--config", type=Path, metavar="F", required=True)
+    up.add_argument("only", nargs="*", metavar="NAME", help="as in [engines.NAME] (default: all)")
+    ls = actions.add_parser("ls", help="state, pid, port, memory, tokens/s, uptime, log")
+    ls.add_argument(
+        "--config", type=Path, metavar="F", help="also look at its upstreams that run elsewhere"
+    )
 
-    def run(_asked: argparse.Namespace) -> int:
+    def run(asked: argparse.Namespace) -> int:
         import os
-        from datetime import UTC, datetime
 
         from rich.console import Console
 
-        from serving.engines_table import engines_table
-        from serving.home import Home
-        from serving.roster import Roster
-
-        running = list(Roster(Home.of(os.environ).run).read())
         console = Console(highlight=False)
-        for file in running:
-            console.print(engines_table(file, now=datetime.now(UTC)))
-        if not running:
-            console.print("no engine runs; `tutelage up` starts the embedded ones")
-        return 0
+        if asked.action == "up":
+            from serving.engines_up import run as run_up
+
+            return run_up(asked.config, asked.only, env=os.environ, console=console)
+        from serving.engines_ls import run as run_ls
+
+        return run_ls(asked.config, env=os.environ, console=console)
 
     return run
 

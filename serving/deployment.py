@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serving.checked import Secret
+from serving.elsewhere import Elsewhere
 from serving.errors import BadConfig
 from serving.spec import EngineSpec, read_spec
 
@@ -42,7 +44,15 @@ class _Server(_Glimpse):
 
 class _Upstream(_Glimpse):
     base_url: str | tuple[str, ...]
+    model: str | None = None
+    api_key: Secret | None = None
     price: Price = Price()
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """Each without a slash at its end."""
+        urls = (self.base_url,) if isinstance(self.base_url, str) else self.base_url
+        return tuple(url.rstrip("/") for url in urls)
 
 
 class _Route(_Glimpse):
@@ -68,6 +78,8 @@ class Deployment(BaseModel):
     drain_s: float
     """How long the gateway finishes requests in flight when it is told to stop."""
     engines: tuple[EngineSpec, ...]
+    elsewhere: tuple[Elsewhere, ...]
+    """What upstreams name and no engine here serves."""
     prices: Mapping[str, Price]
     """By upstream."""
     routes: Mapping[str, _Route]
@@ -100,6 +112,7 @@ def read_deployment(config: Path) -> Deployment:
         port=file.server.port,
         drain_s=file.server.drain_s,
         engines=engines,
+        elsewhere=_elsewhere(engines, file.upstreams),
         prices={name: upstream.price for name, upstream in file.upstreams.items()},
         routes=file.routes,
     )
@@ -132,12 +145,22 @@ def _engine(config: Path, name: str, table: Mapping[str, object]) -> EngineSpec:
     return spec.beside(config.absolute().parent)
 
 
+def _elsewhere(
+    engines: tuple[EngineSpec, ...], upstreams: Mapping[str, _Upstream]
+) -> tuple[Elsewhere, ...]:
+    here = {spec.base_url for spec in engines}
+    return tuple(
+        Elsewhere(upstream=name, base_url=url, model=upstream.model, api_key=upstream.api_key)
+        for name, upstream in upstreams.items()
+        for url in upstream.replicas
+        if url not in here
+    )
+
+
 def _must_be_used(config: Path, spec: EngineSpec, upstreams: Mapping[str, _Upstream]) -> None:
     """An engine that no upstream names is a typing error in one of two ports."""
-    for upstream in upstreams.values():
-        urls = (upstream.base_url,) if isinstance(upstream.base_url, str) else upstream.base_url
-        if any(url.rstrip("/") == spec.base_url for url in urls):
-            return
+    if any(spec.base_url in upstream.replicas for upstream in upstreams.values()):
+        return
     raise BadConfig(
         f"{config}: [engines.{spec.name}]", f"no upstream has base_url = {spec.base_url!r}"
     )

@@ -29,12 +29,17 @@ class EngineRow(_Row):
     since: datetime
     """When it came into this state."""
 
+    @property
+    def url(self) -> str:
+        """Where it listens, without a path."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
 
 class RosterFile(_Row):
-    """One `tutelage up`."""
+    """One `tutelage up`, or one `tutelage engines up`, which has no gateway."""
 
     up_pid: int
-    gateway_url: str
+    gateway_url: str | None
     gateway_pid: int | None
     engines: tuple[EngineRow, ...]
 
@@ -72,23 +77,32 @@ class Roster:
         return self.folder / f"{up_pid}.json"
 
 
-def resident_bytes(pid: int) -> int | None:
-    """Memory a process holds, or None if it is gone or the system does not tell."""
-    try:
-        statm = Path(f"/proc/{pid}/statm").read_text(encoding="ascii")
-        return int(statm.split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError, ValueError):
-        pass
-    try:  # macOS
-        told = subprocess.run(  # noqa: S603
-            ["/bin/ps", "-o", "rss=", "-p", str(pid)],
-            capture_output=True,
-            check=True,
-            text=True,
-        )
-        return int(told.stdout) * 1024
-    except (OSError, subprocess.CalledProcessError, ValueError):
-        return None
+def resident_bytes(group: int) -> int | None:
+    """Memory that a process group holds, or None if it is gone or the system does not tell.
+
+    Pages that its processes share are counted for each.
+    """
+    if not Path("/proc/self/stat").is_file():
+        return _told_by_ps(group)
+    pages = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # After the name, which may hold anything: state, parent, group.
+            stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            if int(stat.rpartition(")")[2].split()[2]) == group:
+                pages += int((folder / "statm").read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError, ValueError):  # ended just now
+            continue
+    return pages * _PAGE_BYTES or None
+
+
+def _told_by_ps(group: int) -> int | None:
+    told = subprocess.run(
+        ["/bin/ps", "-A", "-o", "pgid=,rss="], capture_output=True, check=False, text=True
+    )
+    rows = [line.split() for line in told.stdout.splitlines()]
+    kib = sum(int(row[1]) for row in rows if row[0] == str(group))
+    return kib * 1024 or None
 
 
 def _is_alive(pid: int) -> bool:

@@ -15,7 +15,7 @@ class Running:
     """Safe to tell from any thread."""
 
     def __init__(
-        self, engines: Iterable[Engine], *, gateway_url: str, roster: Roster, screen: Screen
+        self, engines: Iterable[Engine], *, gateway_url: str | None, roster: Roster, screen: Screen
     ) -> None:
         self._engines = {engine.name: engine for engine in engines}
         self._url, self._roster, self._screen = gateway_url, roster, screen
@@ -32,7 +32,7 @@ class Running:
                 name=change.name,
                 state=change.state.value,
                 pid=engine.pid,
-                host=engine.spec.host,
+                host=engine.spec.found_at,
                 port=engine.spec.port,
                 model=engine.spec.model,
                 log=engine.log,

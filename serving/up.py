@@ -4,30 +4,25 @@ Whatever ends it, everything it started ends too, gateway first: in order when i
 (`ExitStack`), and by `serving.lifeline` when it is killed.
 """
 
-import importlib.util
 import json
 import shlex
-import signal
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
 
 from serving import embedded
-from serving.command import usable_cores
 from serving.deployment import Deployment, read_deployment
-from serving.engine import Engine
 from serving.errors import BadConfig, PortTaken, ServingError
+from serving.fleet import engines_of
 from serving.gateway_child import GatewayChild, gateway_must_accept
 from serving.guided_tour import guided_tour
 from serving.home import Home
-from serving.llamacpp_spec import LlamaCppSpec
+from serving.interrupts import signals_interrupt
 from serving.ports import port_is_free
 from serving.prepare import prepare
 from serving.roster import Roster
@@ -51,7 +46,7 @@ def run(wishes: Wishes, *, env: Mapping[str, str], console: Console) -> int:
     """Exit status: 0 after Ctrl-C or SIGTERM, 1 after an error, which is printed."""
     screen = Screen(console, clock=time.monotonic)
     try:
-        with _signals_interrupt(), ExitStack() as story:
+        with signals_interrupt(), ExitStack() as story:
             _up(wishes, Home.of(env), env=env, screen=screen, story=story)
     except KeyboardInterrupt:
         screen.say("stopped; nothing is left running")
@@ -70,7 +65,7 @@ def _up(
     _port_must_be_free(deployment.host, deployment.port, chosen=wishes.config)
 
     screen.step(f"engines: {', '.join(s.name for s in deployment.engines) or 'none here'}")
-    engines = _engines(deployment, home, env)
+    engines = engines_of(deployment, logs=home.logs, env=env)
     running = Running(engines, gateway_url=deployment.url, roster=Roster(home.run), screen=screen)
     story.callback(running.forget)
     supervisor = Supervisor(engines, on_change=running.engine_changed)
@@ -107,19 +102,6 @@ def _deployment(wishes: Wishes, home: Home, env: Mapping[str, str], screen: Scre
     return read_deployment(embedded.write_config(home, models, port=port))
 
 
-def _engines(deployment: Deployment, home: Home, env: Mapping[str, str]) -> list[Engine]:
-    embedded_ones = [spec for spec in deployment.engines if isinstance(spec, LlamaCppSpec)]
-    if embedded_ones and importlib.util.find_spec("xllamacpp") is None:
-        raise BadConfig(
-            f"{deployment.config}: [engines]",
-            f"llama.cpp is not installed; run `{sys.executable} -m pip install 'tutelage[local]'`",
-        )
-    # llama.cpp's threads meet at a spinning barrier many times a token: one that has to wait for
-    # a core makes all wait, ten times slower and more. So engines share the cores out.
-    share = max(1, usable_cores() // max(1, len(deployment.engines)))
-    return [Engine(spec, logs=home.logs, env=env, cores=share) for spec in deployment.engines]
-
-
 def _show_endpoint(deployment: Deployment, screen: Screen) -> None:
     route = next(iter(deployment.routes), embedded.ROUTE)
     asked = "The battery died after two days and nobody answers my mails."
@@ -143,21 +125,3 @@ def _port_must_be_free(host: str, port: int, *, chosen: Path | None) -> None:
         return
     fix = "choose another with --port" if chosen is None else f"set [server] port in {chosen}"
     raise PortTaken(host, port, who="gateway", fix=fix)
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP interrupt the story once; the way out is not interrupted again."""
-    ordered = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in ordered:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in ordered}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -118,3 +118,9 @@ def test_a_flag_that_vllm_does_not_know_is_refused_with_its_place(tmp_path: Path
 def test_an_engine_of_another_kind_is_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path, WITH_VLLM.replace('"vllm"', '"magic"'))
     assert said.endswith("[engines.large]: kind: there are llamacpp and vllm (got 'magic')")
+
+
+def test_upstreams_that_no_engine_serves_run_elsewhere(tmp_path: Path) -> None:
+    (teacher,) = read_deployment(written(tmp_path, WITH_ENGINE)).elsewhere
+
+    assert (teacher.upstream, teacher.base_url) == ("teacher", "https://api.example.com/v1")

@@ -10,6 +10,7 @@ from rich.console import Console
 from serving.engines_table import engines_table
 from serving.roster import EngineRow, Roster, RosterFile, resident_bytes
 
+RATES = {"http://127.0.0.1:8101": 12.34}
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -17,7 +18,7 @@ def an_up(pid: int) -> RosterFile:
     row = EngineRow(
         name="student",
         state="ready",
-        pid=os.getpid(),
+        pid=os.getpgrp(),
         host="127.0.0.1",
         port=8101,
         model="behind http://127.0.0.1:8080",
@@ -59,8 +60,8 @@ def test_nothing_ever_ran(tmp_path: Path) -> None:
     assert list(Roster(tmp_path / "run").read()) == []
 
 
-def test_memory_of_a_process_is_measured_and_of_none_is_unknown() -> None:
-    mine = resident_bytes(os.getpid())
+def test_memory_of_a_process_group_is_measured_and_of_none_is_unknown() -> None:
+    mine = resident_bytes(os.getpgrp())
     assert mine is not None
     assert mine > 5_000_000
     assert resident_bytes(ended_pid()) is None
@@ -68,13 +69,14 @@ def test_memory_of_a_process_is_measured_and_of_none_is_unknown() -> None:
 
 def test_the_table_says_all_of_an_engine() -> None:
     out = StringIO()
-    Console(width=200, file=out).print(engines_table(an_up(1), now=NOW))
+    Console(width=200, file=out).print(engines_table(an_up(1), now=NOW, rates=RATES))
     text = out.getvalue()
     for shown in (
         "student",
         "ready",
-        str(os.getpid()),
+        str(os.getpgrp()),
         "8101",
+        "12.3",
         " MB",
         "1 h 2 min",
         "behind http://127.0.0.1:8080",

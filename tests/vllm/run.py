@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         per_request_metrics=True,
         eager=True,
         drain_s=0,
-        ready_within_s=600.0,
+        ready_within_s=900.0,
     )
     engine = Engine(spec, logs=home.logs, env=os.environ, cores=usable_cores())
     try:

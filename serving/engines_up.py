@@ -1,0 +1,71 @@
+"""`tutelage engines up`: the engines of a config file alone, watched until Ctrl-C."""
+
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from serving.deployment import read_deployment
+from serving.elsewhere import look
+from serving.engines_table import elsewhere_table
+from serving.errors import BadConfig, ServingError
+from serving.fleet import engines_of
+from serving.home import Home
+from serving.interrupts import signals_interrupt
+from serving.roster import Roster
+from serving.running import Running
+from serving.screen import Screen
+from serving.supervisor import Supervisor
+
+
+def run(config: Path, only: Sequence[str], *, env: Mapping[str, str], console: Console) -> int:
+    """Exit status: 0 after Ctrl-C or SIGTERM, 1 after an error, which is printed."""
+    screen = Screen(console, clock=time.monotonic)
+    try:
+        with signals_interrupt(), ExitStack() as story:
+            _up(config, only, Home.of(env), env=env, screen=screen, story=story)
+    except KeyboardInterrupt:
+        screen.say("stopped; nothing is left running")
+        return 0
+    except ServingError as error:
+        screen.fail(str(error))
+        return 1
+    finally:
+        screen.rest()
+
+
+def _up(
+    config: Path,
+    only: Sequence[str],
+    home: Home,
+    *,
+    env: Mapping[str, str],
+    screen: Screen,
+    story: ExitStack,
+) -> NoReturn:
+    deployment = read_deployment(config)
+    engines = engines_of(deployment, logs=home.logs, env=env, only=only)
+    if not engines:
+        raise BadConfig(f"{config}: [engines]", "there is none to start")
+
+    screen.step(f"engines: {', '.join(engine.name for engine in engines)}")
+    for engine in engines:
+        screen.say(f"engine {engine.name}: {engine.spec.model} on {engine.spec.base_url}")
+        screen.say(f"engine {engine.name}: log: {engine.log}")
+    running = Running(engines, gateway_url=None, roster=Roster(home.run), screen=screen)
+    story.callback(running.forget)
+    supervisor = Supervisor(engines, on_change=running.engine_changed)
+    story.callback(supervisor.stop)
+    story.callback(screen.say, "stopping the engines")
+    supervisor.start()
+
+    if deployment.elsewhere and not only:
+        seen = [(place, look(place, env)) for place in deployment.elsewhere]
+        screen.console.print(elsewhere_table(seen))
+    screen.step("all ready; watched until Ctrl-C")
+    while True:
+        signal.pause()
