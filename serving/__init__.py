@@ -16,7 +16,7 @@
     engine.py        start, ready, stop             process.py   a child with a log
     causes.py        why it ended, in words         ports.py     who has its port
     fleet.py         the engines of a file          engines_up.py   started without a gateway
-    elsewhere.py     upstreams that are not ours    engines_ls.py   what runs (token_rate.py: how fast)
+    elsewhere.py     upstreams that are not ours    engines_ls.py   what runs (token_rate.py)
     supervisor.py    restarts                       backoff.py   after how long
     lifeline.py      no orphans, whoever is killed
     gateway_child.py the gateway, run as a command
