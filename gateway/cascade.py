@@ -8,7 +8,13 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from gateway.call import Call
-from gateway.errors import UpstreamFailed, UpstreamRejected, UpstreamTimedOut
+from gateway.errors import (
+    NoEndpoint,
+    NotServed,
+    UpstreamFailed,
+    UpstreamRejected,
+    UpstreamTimedOut,
+)
 from gateway.event_stream import EventStream
 from gateway.expected import may_call
 from gateway.record import Record
@@ -45,6 +51,8 @@ async def _one(record: Record, role: Role) -> Answer:
     try:
         return await _serve(record, role, record.plan.reason)
     except Trouble as trouble:
+        if isinstance(trouble, NoEndpoint) and not record.asked.generates:
+            raise NotServed(record.asked.model, record.asked.path, str(trouble)) from trouble
         if not record.plan.backup:
             raise
         why = _student_trouble(trouble) if role is Role.STUDENT else Reason.TEACHER_UNAVAILABLE

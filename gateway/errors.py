@@ -6,6 +6,7 @@ GatewayError
 ├── UnknownModel           404
 ├── NoSuchTrace            404  feedback on an answer that nobody gave
 ├── NoSuchPath        404, 405  no such URL, or not with this method
+├── NotServed              404  the one model that could answer does not serve this endpoint
 ├── TooLarge               413
 ├── NotJson                415  a body of another kind
 ├── Overloaded             429  try later; carries retry_after_s
@@ -16,6 +17,7 @@ GatewayError
 └── UpstreamFailed         502  an engine failed before the first byte
     ├── UpstreamUnavailable 503 nobody was asked, or the engine said so; carries retry_after_s
     │   └── GaveWay             a call off the path, not made: its slot is kept for clients
+    ├── NoEndpoint         502  it does not serve the endpoint at all
     ├── UpstreamTimedOut   504
     └── UpstreamCut        502  the engine's answer ended before its end
 ClientLeft                      nobody is listening any more; never rendered
@@ -68,6 +70,17 @@ class NoSuchPath(GatewayError):
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"{detail}; see GET /openapi.json for what there is")
         self.status = status
+
+
+class NotServed(GatewayError):
+    """OpenAI's answer where a model and an endpoint do not go together. `problem`: the engine's."""
+
+    status, type, code, param = 404, "invalid_request_error", "endpoint_not_supported", "model"
+
+    def __init__(self, model: str, path: str, problem: str) -> None:
+        super().__init__(
+            f"`{model}` does not serve {path}: {problem}; name a route or pin whose upstream does"
+        )
 
 
 class TooLarge(GatewayError):
@@ -160,6 +173,13 @@ class UpstreamUnavailable(UpstreamFailed):
 
 class GaveWay(UpstreamUnavailable):
     """Nobody is told: work off the path has no client."""
+
+
+class NoEndpoint(UpstreamFailed):
+    """`told`: the engine's own words. It is well otherwise: no circuit opens for this."""
+
+    def __init__(self, upstream: str, told: str) -> None:
+        super().__init__(upstream, f"the engine does not serve this endpoint ({told})")
 
 
 class UpstreamTimedOut(UpstreamFailed):

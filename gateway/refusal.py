@@ -13,6 +13,7 @@ import msgspec
 from gateway.errors import (
     ContentFiltered,
     ContextTooLong,
+    NoEndpoint,
     UpstreamCut,
     UpstreamFailed,
     UpstreamRejected,
@@ -136,14 +137,16 @@ def _failure(upstream: str, status: int, said: Said, later_s: float | None) -> U
             return UpstreamFailed(
                 upstream, f"the engine refuses our key: set upstreams.{upstream}.api_key ({told})"
             )
-        case 404 if said.param == "model" or "model" in said.message:
+        case 404 if "not support" not in said.message and (
+            said.param == "model" or "model" in said.message
+        ):
             return UpstreamFailed(
                 upstream,
                 f"the engine does not know the model: set upstreams.{upstream}.model to one of "
                 f"its GET /models ({told})",
             )
-        case 404 | 405:
-            return UpstreamFailed(upstream, f"the engine does not serve this endpoint ({told})")
+        case 404 | 405 | 501:
+            return NoEndpoint(upstream, told)
         case 408 | 504:
             return UpstreamTimedOut(upstream, told)
         case 503:

@@ -12,6 +12,7 @@ from gateway.clock import Clock
 from gateway.config import Timeouts
 from gateway.errors import (
     GaveWay,
+    NoEndpoint,
     UpstreamCut,
     UpstreamFailed,
     UpstreamRejected,
@@ -219,7 +220,9 @@ class Upstream:
         finally:
             response.close()
         trouble = refusal(self.name, status, response.headers, body, now_unix_s=self.clock.unix_s())
-        about_the_request = isinstance(trouble, UpstreamRejected) and status != _TOO_MANY
+        about_the_request = (
+            isinstance(trouble, UpstreamRejected | NoEndpoint) and status != _TOO_MANY
+        )
         if not about_the_request and (status >= _BROKEN or status in _BUSY):
             visit.failed()
         else:

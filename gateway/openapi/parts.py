@@ -29,7 +29,7 @@ ERROR: Schema = {
 
 _MEANINGS = {
     400: "The request cannot be used; `param` names the field.",
-    404: "No such model, or no such response.",
+    404: "No such model, no such response, or an endpoint that the model does not serve.",
     413: "The body is too large.",
     415: "The body is declared as something other than JSON.",
     422: "The engine refused the request.",

@@ -9,6 +9,7 @@ from gateway.errors import (
     ContentFiltered,
     ContextTooLong,
     GatewayError,
+    NoEndpoint,
     UpstreamCut,
     UpstreamFailed,
     UpstreamRejected,
@@ -63,6 +64,21 @@ AZURE_FILTER = {
         "code": "content_filter",
         "status": 400,
         "innererror": {"code": "ResponsibleAIPolicyViolation"},
+    }
+}
+LLAMACPP_NO_EMBEDDINGS = {
+    "error": {
+        "code": 501,
+        "message": "This server does not support embeddings. Start it with `--embeddings`",
+        "type": "not_supported_error",
+    }
+}
+VLLM_NO_EMBEDDINGS = {
+    "error": {
+        "message": "The model does not support Embeddings API",
+        "type": "NotFoundError",
+        "param": None,
+        "code": 404,
     }
 }
 VLLM_NO_MODEL = {
@@ -144,7 +160,10 @@ def test_codes_are_words(status: int, engines_code: object, code: str, kind: str
     [
         (401, {"error": "bad key"}, UpstreamFailed, r"set upstreams\.small\.api_key"),
         (404, VLLM_NO_MODEL, UpstreamFailed, r"set upstreams\.small\.model .*Valid aliases: smol"),
-        (404, {"detail": "Not Found"}, UpstreamFailed, "does not serve this endpoint"),
+        (404, {"detail": "Not Found"}, NoEndpoint, "does not serve this endpoint"),
+        (405, {"detail": "Method Not Allowed"}, NoEndpoint, "does not serve this endpoint"),
+        (404, VLLM_NO_EMBEDDINGS, NoEndpoint, "does not serve this endpoint"),
+        (501, LLAMACPP_NO_EMBEDDINGS, NoEndpoint, "Start it with `--embeddings`"),
         (500, b"", UpstreamFailed, "status 500: an empty body"),
         (503, {"message": "loading"}, UpstreamUnavailable, "status 503: loading"),
         (504, b"", UpstreamTimedOut, "status 504"),

@@ -136,6 +136,44 @@ async def test_vectors_are_the_teachers_and_nobody_elses() -> None:
         assert (await on.traces.exchange()).teacher is not None
 
 
+NO_EMBEDDINGS = Status(
+    501,
+    {
+        "error": {
+            "code": 501,
+            "message": "This server does not support embeddings. Start it with `--embeddings`",
+            "type": "not_supported_error",
+        }
+    },
+)
+
+
+async def test_who_asks_a_model_without_vectors_for_some_is_told_so_and_nothing_else_suffers() -> (
+    None
+):
+    async with rig(route={"mode": "teacher"}) as on:
+        on.teacher.script(*[NO_EMBEDDINGS] * 6, Say("well"))
+        for _ in range(6):  # one more than open a circuit
+            with pytest.raises(openai.NotFoundError, match="--embeddings") as caught:
+                await on.openai.embeddings.create(model="support", input="a")
+
+        assert (caught.value.code, caught.value.param) == ("endpoint_not_supported", "model")
+        answer = await on.ask()
+        assert answer.headers["x-tutelage-served-by"] == "teacher"
+        assert answer.json()["choices"][0]["message"]["content"] == "well"
+
+
+async def test_an_endpoint_that_both_lack_is_the_operators_to_mend() -> None:
+    async with rig() as on:
+        for engine in (on.student, on.teacher):
+            engine.script(Status(404, {"detail": "Not Found"}))
+
+        answer = await on.ask()
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_failed")
+        assert "does not serve this endpoint" in answer.text
+
+
 async def test_vectors_of_a_pinned_student_are_the_students() -> None:
     async with rig() as on:
         await on.openai.embeddings.create(model="support:student", input="a")
