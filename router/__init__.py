@@ -23,6 +23,10 @@ The map
     trace       the record of one request and the judgements that point to it
     sampling    which requests are shadowed: the same answer on every replica
     divergence  two answers -> do they agree, and where do they part
+    evidence    what was recorded of a route, as arrays: what any other threshold would have met
+    replay      coverage, risk and saving of a threshold, from the evidence
+    risk        tests and bounds of a mean loss that hold for any number of pairs
+    thresholds  the most lenient threshold with a promise, or why there is none
     deferral    coverage and accuracy of every threshold, on labelled answers
     fidelity    the share of agreeing pairs, weighted by propensity
     interval    a share and its 95 % interval
@@ -47,6 +51,8 @@ Glossary: one word for one thing, here and in every other package.
     divergence      a compared pair of answers
     fidelity        the share of pairs that agree
     coverage        the share of requests served by the student
+    risk            P(the student is wrong | it serves): one less the fidelity of what it serves
+    promise         risk <= max_risk, with probability 1 - delta
     trace           the record of one request: one exchange and its judgements
     route           the name that clients put in `model`; it has one student and one teacher
 """
