@@ -55,13 +55,14 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
 
 
 def doctor(parser: argparse.ArgumentParser) -> Runner:
-    """Probe every upstream: is it there, does it have the model, does it give logprobs."""
+    """Probe every upstream: what it can do, and what that allows and forbids on each route."""
     _add_config(parser)
     parser.add_argument("--json", action="store_true", help="for machines")
 
     def run(arguments: argparse.Namespace) -> int:
         from gateway import config
-        from gateway.doctor import examine, report
+        from gateway.deep_doctor import look_deeper
+        from gateway.doctor import answering, examine, report
 
         try:
             settings = config.load(arguments.config)
@@ -69,7 +70,9 @@ def doctor(parser: argparse.ArgumentParser) -> Runner:
         except config.ConfigError as error:
             print(error, file=sys.stderr)
             return 2
-        return report(examine(settings, secrets), settings, as_json=arguments.json)
+        findings = examine(settings, secrets)
+        depth = look_deeper(settings, secrets, answering(findings))
+        return report(findings, depth, settings, as_json=arguments.json)
 
     return run
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from gateway.chat import ChatReply, parse_reply
 from gateway.config import Route, Settings, Upstream
+from gateway.deep_doctor import Depth, show
 from gateway.refusal import read_error
 from gateway.sse import DONE, SseDecoder
 from router.policy import Mode
@@ -222,12 +223,20 @@ def _verdict(
     return True, f"{route.mode.value} works"
 
 
-def report(findings: list[Finding], settings: Settings, *, as_json: bool) -> int:
+def answering(findings: list[Finding]) -> set[str]:
+    """The upstreams that completed something, at one of their replicas."""
+    found = (each for each in findings if each.capability == "completion" and each.present)
+    return {each.upstream.split()[0] for each in found}
+
+
+def report(findings: list[Finding], depth: Depth, settings: Settings, *, as_json: bool) -> int:
     """Print them. Returns 0 when every route works as configured, else 1."""
     routes = verdicts(settings, findings)
     if as_json:
         found: dict[str, Any] = {
             "upstreams": [asdict(finding) for finding in findings],
+            "abilities": [asdict(each) for each in depth.seen],
+            "prospects": [asdict(each) for each in depth.prospects],
             "routes": {name: {"works": works, "why": why} for name, (works, why) in routes.items()},
         }
         print(msgspec.json.encode(found).decode())  # noqa: T201 - a command's output
@@ -238,6 +247,7 @@ def report(findings: list[Finding], settings: Settings, *, as_json: bool) -> int
             mark = "[green]yes[/]" if finding.present else "[red]no[/]"
             table.add_row(finding.upstream, finding.capability, mark, finding.detail)
         console.print(table)
+        show(depth, console)
         for name, (works, why) in routes.items():
             console.print(f"route [bold]{name}[/]: {'[green]' if works else '[red]'}{why}[/]")
     return 0 if all(works for works, _ in routes.values()) else 1

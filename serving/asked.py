@@ -28,12 +28,15 @@ class ChatBody(msgspec.Struct):
     tool_choice: str | dict[str, object] | None = None
     parallel_tool_calls: bool | None = True
     include_reasoning: bool = True
+    continue_final_message: bool = False
+    """vLLM's: the last message is the beginning of the answer."""
     return_token_ids: bool | None = None
 
     @property
     def prompt_tokens(self) -> int:
-        """Words, and three tokens of template a message."""
-        return sum(len(plain_text(m.get("content")).split()) + 3 for m in self.messages)
+        """Words, and three tokens of template a message; none for one that is gone on with."""
+        begun = 3 if self.continue_final_message else 0
+        return sum(len(plain_text(m.get("content")).split()) + 3 for m in self.messages) - begun
 
     @property
     def last_words(self) -> str:

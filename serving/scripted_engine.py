@@ -41,6 +41,11 @@ log = logging.getLogger(__name__)
 
 Flavour = Literal["vllm", "llamacpp"]
 DIALECTS: Mapping[Flavour, Dialect] = {"vllm": Vllm(), "llamacpp": LlamaCpp()}
+RUNNING: Mapping[Flavour, str] = {
+    "vllm": "vllm:num_requests_running",
+    "llamacpp": "llamacpp:requests_processing",
+}
+"""What an engine calls its requests in flight, on /metrics."""
 CONTEXT_TOKENS = 8192
 READ_BYTES = 65_536
 
@@ -72,6 +77,7 @@ class ScriptedEngine:
         """
         self.model = model
         self._dialect = DIALECTS[flavour]
+        self._flavour = flavour
         stored: dict[str, bytes] | None = {} if stores_responses else None
         self._facts = Facts(model, context_tokens, tools, stored)
         self.journal = [] if journal is None else journal
@@ -240,12 +246,19 @@ class ScriptedEngine:
 
     async def _probe(self, received: Received, reply: Reply) -> None:
         self.probes.append(received)
+        if received.path == "/metrics":
+            await reply.whole(200, self._metrics(), content_type="text/plain; version=0.0.4")
+            return
         try:
             body = self._dialect.probe(received.method, received.path, received.raw, self._facts)
         except Refused as refused:
             await reply.whole(refused.status, refused.body)
         else:
             await reply.whole(200, body)
+
+    def _metrics(self) -> bytes:
+        """Of all that engines count, the one thing that tells whether anybody is still served."""
+        return f"{RUNNING[self._flavour]} {self.in_flight}.0\n".encode()
 
     async def _perform(self, answer: Answer, reply: Reply) -> None:
         self._note("called")

@@ -156,6 +156,22 @@ async def test_doctor_shows_an_engines_own_words(tmp_path: Path) -> None:
     assert seen.returncode == 1
 
 
+async def test_doctor_says_what_the_upstreams_allow_on_a_route(tmp_path: Path) -> None:
+    async with two_engines(tmp_path) as (student, path):
+        student.script(Say("Yes", "."))
+        told = json.loads((await run("doctor", "--config", path, "--json")).stdout)
+        shown = (await run("doctor", "--config", path)).stdout
+
+    seen = {(each["upstream"], each["ability"]): each for each in told["abilities"]}
+    assert seen["student", "logprobs depth"]["detail"] == "20 alternatives a token"
+    assert seen["student", "same tokens"]["present"]
+    assert not seen["student", "schema kept"]["present"]
+    possible = {each["what"]: each["possible"] for each in told["prospects"]}
+    assert possible["a gate by margin"]
+    assert not possible["answers by a schema"]
+    assert "could have" in shown
+
+
 async def test_keys_are_made_listed_and_revoked() -> None:
     made = await run("keys", "create", "checkout")
     key_id = made.stdout.split("-")[1]

@@ -1,0 +1,62 @@
+"""What abilities allow and forbid on a route."""
+
+from typing import Any
+
+import pytest
+
+from gateway.config import Route
+from gateway.prospects import Ability, prospects
+
+ALL = {(who, each): True for who in ("small", "large") for each in Ability}
+
+
+def told(able: dict[Any, bool], **route: object) -> dict[str, str]:
+    """By what: empty where it is possible, else why it is not."""
+    made = Route.model_validate({"student": "small", "teacher": "large", **route})
+    return {each.what: each.why for each in prospects("support", made, able)}
+
+
+def test_where_everything_is_there_everything_is_possible() -> None:
+    assert set(told(ALL).values()) == {""}
+    assert len(told(ALL)) == 6
+
+
+@pytest.mark.parametrize(
+    ("who", "ability", "what"),
+    [
+        ("small", Ability.DEPTH, "a gate by margin"),
+        ("small", Ability.TOKEN_IDS, "verified deferrals"),
+        ("large", Ability.TOKEN_IDS, "verified deferrals"),
+        ("large", Ability.PROMPT_LOGPROBS, "verified deferrals"),
+        ("small", Ability.SAME_TOKENS, "verified deferrals"),
+        ("large", Ability.PREFILL, "a takeover after the commit"),
+        ("small", Ability.TOOL_CALL, "tools"),
+        ("large", Ability.SCHEMA, "answers by a schema"),
+        ("large", Ability.HANG_UP, "freed by a hang-up"),
+    ],
+)
+def test_what_is_missing_forbids_one_thing_and_is_named(
+    who: str, ability: Ability, what: str
+) -> None:
+    found = told({**ALL, (who, ability): False})
+
+    assert [each for each, why in found.items() if why] == [what]
+    assert found[what].startswith(f"{who}: no {ability.value}; ")
+
+
+@pytest.mark.parametrize(
+    ("who", "ability"),
+    [("large", Ability.DEPTH), ("small", Ability.PROMPT_LOGPROBS), ("small", Ability.PREFILL)],
+)
+def test_what_nobody_needs_forbids_nothing(who: str, ability: Ability) -> None:
+    assert set(told({**ALL, (who, ability): False}).values()) == {""}
+
+
+def test_a_route_of_one_model_is_asked_of_one_model() -> None:
+    found = told({("large", each): True for each in Ability}, mode="teacher")
+
+    assert found == {"tools": "", "answers by a schema": "", "freed by a hang-up": ""}
+
+
+def test_what_was_not_asked_is_not_there() -> None:
+    assert all(told({}).values())
