@@ -42,6 +42,7 @@ from gateway.trace_ids import TraceIds
 from gateway.traces.store import TraceWriter
 from gateway.transports import transport_for
 from gateway.upstream import Upstream
+from gateway.verify_pair import VerifyPair
 from router.cost import Price
 
 _METHOD_NOT_ALLOWED = 405
@@ -74,7 +75,7 @@ async def open_services(
             metrics.watch_state(upstream.name, upstream.replicas.circuit)
         background = Background()
         stack.push_async_callback(background.drain, settings.server.drain_s)
-        routes = RouteTable([_route(name, upstreams, settings) for name in settings.routes])
+        routes = RouteTable([_route(name, upstreams, settings, clock) for name in settings.routes])
         judging = Judging(traces, metrics, clock)
         shadow = Shadow(background=background, judging=judging, metrics=metrics, clock=clock)
         yield Services(
@@ -160,7 +161,9 @@ def _in_flight(upstream: Upstream) -> float:
     return upstream.in_flight
 
 
-def _route(name: str, upstreams: Mapping[str, Upstream], settings: config.Settings) -> Route:
+def _route(
+    name: str, upstreams: Mapping[str, Upstream], settings: config.Settings, clock: Clock
+) -> Route:
     section = settings.routes[name]
     student, teacher = settings.upstreams[section.student], settings.upstreams[section.teacher]
     return Route(
@@ -178,7 +181,15 @@ def _route(name: str, upstreams: Mapping[str, Upstream], settings: config.Settin
         comparators=section.compare,
         shadow_rate=section.shadow.rate,
         shadow_max_in_flight=section.shadow.max_in_flight,
+        verify=_verify_pair(section, upstreams, clock) if section.fallback == "verify" else None,
     )
+
+
+def _verify_pair(
+    section: config.Route, upstreams: Mapping[str, Upstream], clock: Clock
+) -> VerifyPair:
+    student, teacher, wish = upstreams[section.student], upstreams[section.teacher], section.verify
+    return VerifyPair(student, teacher, wish.made(), wish.top_logprobs, clock)
 
 
 def _price(section: config.Price) -> Price:

@@ -15,7 +15,7 @@ from gateway.errors import (
     UpstreamRejected,
     UpstreamTimedOut,
 )
-from gateway.event_stream import EventStream
+from gateway.events import Events
 from gateway.expected import may_call
 from gateway.record import Record
 from gateway.reply import Reply
@@ -23,6 +23,7 @@ from gateway.route import Role
 from gateway.stage import Stage
 from gateway.stream import Heard, Stream
 from gateway.transcript import Transcript
+from gateway.verify import Deferral, prepare, verified
 from gateway.wire import UNREADABLE, is_there
 from router.gate import AnswerGate, Verdict
 from router.policy import Mode
@@ -69,6 +70,10 @@ async def _cascade(record: Record) -> Answer:
         record.decide(Role.STUDENT, Reason.CONFIDENT)
         return draft.heard()
     draft.hang_up()
+    if (pair := record.route.verify) is not None:
+        deferral = Deferral(draft.transcript, draft.held, draft.complete, draft.why_not)
+        if (found := await verified(record, pair, deferral)) is not None:
+            return found
     try:
         return await _serve(record, Role.TEACHER, draft.why_not)
     except Trouble:
@@ -110,7 +115,7 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
     return _as_shown(record, role, whole, reply)
 
 
-async def _opening(transcript: Transcript, events: EventStream) -> list[Heard]:
+async def _opening(transcript: Transcript, events: Events) -> list[Heard]:
     """Up to the first event that says something: before it, a failure can still be mended."""
     held: list[Heard] = []
     while not transcript.has_begun and (payload := await events.next()) is not None:
@@ -134,7 +139,7 @@ class _Draft:
     transcript: Transcript
     verdict: Verdict
     held: list[Heard]
-    events: EventStream | None
+    events: Events | None
     complete: bool
     why_not: Reason = Reason.LOW_CONFIDENCE
 
@@ -159,11 +164,15 @@ async def _draft(record: Record) -> _Draft:
     record.gate = gate
     transcript = record.begin(Role.STUDENT)
     call = record.call(Role.STUDENT, observe=True)
+    if (pair := record.route.verify) is not None:
+        call = prepare(record, pair, call)
     try:
         if record.asked.stream:
             draft = await _streamed_draft(record, transcript, gate, call)
         else:
             whole = await transcript.upstream.ask(call)
+            if record.verification is not None:
+                whole = record.verification.notes_of(whole)
             record.laps.skip()
             reply = transcript.hear(whole, stream=False)
             _feed(gate, transcript, reply)
@@ -195,7 +204,9 @@ def _check(draft: _Draft) -> None:
 async def _streamed_draft(
     record: Record, transcript: Transcript, gate: AnswerGate, call: Call
 ) -> _Draft:
-    events = await transcript.upstream.stream(call)
+    events: Events = await transcript.upstream.stream(call)
+    if record.verification is not None:
+        events = record.verification.noting(events)
     held: list[Heard] = []
     verdict = Verdict.WAIT
     with events.closed_on_error():

@@ -6,7 +6,7 @@ let through.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -25,6 +25,7 @@ from router.checks import Check
 from router.divergence import Comparator
 from router.gate import Signal
 from router.policy import Mode
+from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TopK
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -171,6 +172,46 @@ class Shadow(_Section):
     max_in_flight: Annotated[int, Field(ge=1)] = 4
 
 
+_BY_SHARE: Mapping[str, Callable[[float], Rule]] = {
+    "lenient": Lenient,
+    "chow": Chow,
+    "diff": Diff,
+    "opt": Opt,
+}
+
+
+class Verify(_Section):
+    """With `fallback = "verify"`: the rule that says which of the student's tokens stand.
+
+    `by` is its number: epsilon of "lenient", k of "top_k", alpha of the others; "greedy" has none.
+    `tie_nats`: of "greedy", how far ahead the first choice must be. `top_logprobs`: how many of the
+    teacher's choices are kept for each token, two at least.
+    """
+
+    rule: Literal["greedy", "lenient", "top_k", "chow", "diff", "opt"] = "greedy"
+    by: Annotated[float, Field(ge=0)] | None = None
+    tie_nats: Annotated[float, Field(ge=0, le=20)] = 0.05
+    top_logprobs: Annotated[int, Field(ge=2, le=20)] = 5
+
+    @model_validator(mode="after")
+    def _has_its_number(self) -> Self:
+        if (self.by is None) is (self.rule != "greedy"):
+            wants = "takes no `by`" if self.rule == "greedy" else "needs `by`, its number"
+            raise ValueError(f"rule {self.rule!r} {wants}")
+        self.made()
+        return self
+
+    def made(self) -> Rule:
+        """Raises ValueError for a number out of range."""
+        if self.by is None:
+            return Greedy(self.tie_nats)
+        if self.rule == "top_k":
+            if not self.by.is_integer():
+                raise ValueError(f"by must be a whole number for top_k, got {self.by:g}")
+            return TopK(int(self.by))
+        return _BY_SHARE[self.rule](self.by)
+
+
 class Route(_Section):
     """What clients put in `model`. `label` is the JSON field whose value is the decision.
 
@@ -183,7 +224,8 @@ class Route(_Section):
     label: str | None = None
     gate: Gate = Gate()
     checks: Annotated[tuple[Check, ...], AfterValidator(_each_once)] = ()
-    fallback: Literal["regenerate"] = "regenerate"
+    fallback: Literal["regenerate", "verify"] = "regenerate"
+    verify: Verify = Verify()
     shadow: Shadow = Shadow()
     compare: Annotated[tuple[Comparator, ...], Field(min_length=1)] = (Comparator.NORMALISED,)
 

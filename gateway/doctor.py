@@ -15,6 +15,7 @@ from gateway.config import Route, Settings, Upstream
 from gateway.deep_doctor import Depth, show
 from gateway.refusal import read_error
 from gateway.sse import DONE, SseDecoder
+from gateway.verify_doctor import examined
 from router.policy import Mode
 
 _QUESTION = {
@@ -166,6 +167,8 @@ def examine(settings: Settings, secrets: Mapping[str, SecretStr]) -> list[Findin
             ) as client:
                 label = name if len(upstream.replicas) == 1 else f"{name} {base_url}"
                 findings += _examine_one(label, Probe(upstream, client))
+    for route, present, detail in examined(settings, secrets):
+        findings.append(Finding(route.teacher, _verifies(route), present, detail))
     return findings
 
 
@@ -220,7 +223,13 @@ def _verdict(
     for name in (route.student, route.teacher):
         if route.shadow.rate > 0 and name in refusing:
             return False, f"{name} takes no priority: unset upstreams.{name}.background_priority"
+        if route.fallback == "verify" and not able.get((route.teacher, _verifies(route))):
+            return False, f"{route.teacher} cannot {_verifies(route)}: deferrals are answered anew"
     return True, f"{route.mode.value} works"
+
+
+def _verifies(route: Route) -> str:
+    return f"verify {route.student}"
 
 
 def answering(findings: list[Finding]) -> set[str]:

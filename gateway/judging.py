@@ -7,6 +7,7 @@ from gateway.metrics import Metrics
 from gateway.record import Record
 from gateway.traces.store import TraceWriter
 from gateway.transcript import Transcript
+from gateway.verifying import Verifying
 from router.divergence import compare
 from router.trace import Judge, Judgement
 
@@ -44,6 +45,23 @@ class Judging:
                     ts=self.clock.unix_s(),
                 )
             )
+
+    def read(self, record: Record, verification: Verifying) -> None:
+        """The share of the student's tokens, up to the first that did not stand."""
+        drafted = len(verification.readings)
+        if not drafted:
+            return
+        self.traces.put(
+            Judgement(
+                trace_id=record.trace_id,
+                by=Judge.VERIFICATION,
+                comparator="tokens",
+                agreement=verification.agreed / drafted,
+                detail=f"{verification.rule}: {verification.agreed} of {drafted}",
+                propensity=1.0,
+                ts=self.clock.unix_s(),
+            )
+        )
 
     def none(self, record: Record, fate: str, why: str, *, by: Judge, propensity: float) -> None:
         """There is no pair, although there should have been: `fate` stands for the comparator."""

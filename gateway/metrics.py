@@ -15,8 +15,9 @@ from gateway.ledger import Ledger
 from gateway.record import Record
 from gateway.route import Role
 from gateway.stage import Stage
-from gateway.transcript import Transcript
+from gateway.upstream import Upstream
 from router.divergence import Comparator
+from router.trace import Reason, ServedBy, Usage
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _GAP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2.5, 10)
@@ -70,6 +71,18 @@ _FALLBACKS = Family(
     Kind.COUNTER,
     "Requests that the route's first model did not serve.",
     ("route", "reason", "how"),
+)
+_VERIFICATIONS = Family(
+    "tutelage_verifications_total",
+    Kind.COUNTER,
+    "Deferrals of verifying routes: kept, continued, rejected, unfit, failed.",
+    ("route", "outcome"),
+)
+_VERIFIED_TOKENS = Family(
+    "tutelage_verified_tokens_total",
+    Kind.COUNTER,
+    "Tokens of the student that the teacher has read: kept in the answer, or rejected.",
+    ("route", "outcome"),
 )
 _SHADOW = Family(
     "tutelage_shadow_total",
@@ -144,6 +157,7 @@ FAMILIES = (
     *(_REQUESTS, _REQUEST_SECONDS, _FIRST_TOKEN_SECONDS, _INTER_TOKEN_SECONDS, _OVERHEAD_SECONDS),
     *(_CONFIDENCE, _FALLBACKS, _SHADOW, _JUDGED, _DIVERGENCE, _TOKENS, _COST, _TRACES),
     *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS, _FEEDBACK, _FEEDBACK_SCORE),
+    *(_VERIFICATIONS, _VERIFIED_TOKENS),
 )
 _KINDS = {family.name: family.kind for family in FAMILIES}
 
@@ -209,16 +223,21 @@ class Metrics:
         if record.confidence is not None:
             ended.observe_confidence(record.confidence)
         if served_by is not None and record.fell_back:
-            how = "regenerate" if served_by is Role.TEACHER else "student"
-            self._count(_FALLBACKS, route, reason, how)
+            self._count(_FALLBACKS, route, *_fallback(record, reason))
+        if record.verification is not None:
+            self._count_verified(route, record)
         values[ended.cost_at] += record.spent_usd
         if record.student is not None:
-            self._count_tokens(route, record.student)
+            self._count_tokens(route, record.student.upstream, record.student.usage)
         if record.teacher is not None:
-            self._count_tokens(route, record.teacher)
+            told = record.teacher.usage
+            usage = told if record.verification is None else record.teacher_usage
+            self._count_tokens(route, record.teacher.upstream, usage)
 
     def _open_ended(self, route: str, served_by: Role | None, reason: str, status: int) -> "_Ended":
         name = served_by if served_by is not None else _NOBODY
+        if reason == Reason.VERIFIED:
+            name = ServedBy.BOTH
         return _Ended(
             requests_at=self._open(_REQUESTS, route, name, reason, str(status)),
             cost_at=self._open(_COST, route),
@@ -227,11 +246,19 @@ class Metrics:
             observe_confidence=self._observer(_CONFIDENCE, route),
         )
 
-    def _count_tokens(self, route: str, transcript: Transcript) -> None:
-        usage = transcript.usage
+    def _count_verified(self, route: str, record: Record) -> None:
+        work = record.verification
+        if work is None or work.ending is None:
+            return
+        self._count(_VERIFICATIONS, route, work.ending)
+        kept = work.kept if work.serves else 0
+        self._count(_VERIFIED_TOKENS, route, "kept", more=kept)
+        self._count(_VERIFIED_TOKENS, route, "rejected", more=len(work.readings) - kept)
+
+    def _count_tokens(self, route: str, asked: Upstream, usage: Usage | None) -> None:
         if usage is None:
             return
-        upstream = transcript.upstream.name
+        upstream = asked.name
         try:
             input_at, output_at = self._tokens[route, upstream]
         except KeyError:
@@ -300,6 +327,13 @@ class Metrics:
             values[sum_at] += value
 
         return observe
+
+
+def _fallback(record: Record, reason: str) -> tuple[str, str]:
+    """Why the first choice did not serve, and what was done about it."""
+    if record.verification is not None and record.verification.serves:
+        return record.verification.deferred, "verify"
+    return reason, "regenerate" if record.served_by is Role.TEACHER else "student"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from gateway.origin import Origin
 from gateway.overhead import UNTIMED, Laps
 from gateway.route import Role, Route
 from gateway.transcript import Transcript
+from gateway.verifying import Verifying
 from gateway.wire import Asked
 from router.checks import ANYTHING, Expected, needs_whole
 from router.cost import cost_usd, saved_usd
 from router.gate import AnswerGate, GateRule
 from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
+from router.verify_rules import is_exact
 
 _STATUS = {
     Outcome.SERVED: 200,
@@ -53,6 +55,8 @@ class Record(msgspec.Struct, kw_only=True):
     status: int = 200
     outcome: Outcome = Outcome.FAILED
     propensity: float | None = None
+    verification: Verifying | None = None
+    """On a route that verifies, and only there."""
 
     def begin(self, role: Role) -> Transcript:
         """A call to `role` starts. A second call to the same model replaces the first's words."""
@@ -107,15 +111,17 @@ class Record(msgspec.Struct, kw_only=True):
         trace_id = self.trace_id.encode()
         found = [(b"x-request-id", trace_id), (b"x-tutelage-trace-id", trace_id)]
         if self.served_by is not None and self.reason is not None:
-            found += self.route.headers_of(self.served_by)
+            found += self.route.headers_of(self.served_by, both=self.reason is Reason.VERIFIED)
             found.append((b"x-tutelage-reason", self.reason.encode()))
         if self.confidence is not None:
             found.append((b"x-tutelage-confidence", b"%.4f" % self.confidence))
         return found
 
     def complete_pair(self) -> tuple[Transcript, Transcript] | None:
-        """Student and teacher, if both were heard to the end of an answer."""
+        """Student and teacher, if both were heard to the end of an answer of their own."""
         student, teacher = self.student, self.teacher
+        if self.verification is not None and self.loosely_verified:
+            return None
         if student is None or teacher is None or not (student.complete and teacher.complete):
             return None
         return (student, teacher) if student.compared and teacher.compared else None
@@ -124,6 +130,18 @@ class Record(msgspec.Struct, kw_only=True):
     def fell_back(self) -> bool:
         """Whether the route's first choice did not serve."""
         return self.reason not in {None, Reason.CONFIDENT, Reason.PINNED, Reason.ROUTE_MODE}
+
+    @property
+    def teacher_usage(self) -> Usage | None:
+        """What the teacher's calls took in all, whatever the client was told."""
+        told = self.teacher.usage if self.teacher is not None else None
+        return told if self.verification is None else self.verification.billed(told)
+
+    @property
+    def loosely_verified(self) -> bool:
+        """What was told is neither model's own answer, and so is compared with nobody's."""
+        work = self.verification
+        return work is not None and work.serves and not is_exact(work.rule)
 
     def served(self) -> Transcript | None:
         """What the client was told; None where nobody served."""
@@ -135,6 +153,9 @@ class Record(msgspec.Struct, kw_only=True):
     def exchange(self) -> Exchange:
         served = self.served()
         usage = served.usage if served is not None else None
+        served_by = ServedBy(self.served_by.value) if self.served_by is not None else None
+        if self.reason is Reason.VERIFIED:
+            served_by = ServedBy.BOTH  # the teacher's answer, in the student's words
         return Exchange(
             trace_id=self.trace_id,
             ts=self.started_unix_s,
@@ -145,7 +166,7 @@ class Record(msgspec.Struct, kw_only=True):
             request=msgspec.Raw(self.asked.raw),
             mode=self.plan.mode.value,
             pinned=self.plan.pinned,
-            served_by=ServedBy(self.served_by.value) if self.served_by is not None else None,
+            served_by=served_by,
             reason=self.reason,
             confidence=self.confidence,
             confidences=self.confidences if len(self.confidences) > 1 else (),
@@ -155,6 +176,7 @@ class Record(msgspec.Struct, kw_only=True):
             propensity=self.propensity,
             student=self.student.answer() if self.student is not None else None,
             teacher=self.teacher.answer() if self.teacher is not None else None,
+            verification=self.verification.traced() if self.verification is not None else None,
             status=self.status,
             outcome=self.outcome,
             cost_usd=self.spent_usd,
@@ -170,6 +192,8 @@ class Record(msgspec.Struct, kw_only=True):
         """As the engine reported it. A draft that was hung up on reports none: it has written
         `tokens_seen`, and has read the prompt that the other model counted.
         """
+        if role is Role.TEACHER and self.verification is not None:
+            return self.teacher_usage
         transcript = self._transcript(role)
         if transcript is None or transcript.usage is not None:
             return transcript.usage if transcript is not None else None

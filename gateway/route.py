@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from gateway.errors import BadRequest, UnknownModel
 from gateway.upstream import Upstream
+from gateway.verify_pair import VerifyPair
 from gateway.wire import Asked
 from router.checks import Check
 from router.cost import Price
@@ -44,6 +45,8 @@ class Route:
     comparators: tuple[Comparator, ...]
     shadow_rate: float
     shadow_max_in_flight: int
+    verify: VerifyPair | None = None
+    """None: a deferral is answered anew by the teacher."""
 
     # Made once, and not for every answer:
     _headers: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False)
@@ -57,15 +60,16 @@ class Route:
         )
         windows = (None, self.window_tokens)
         rules = (GateRule(self.signal, self.threshold, each, self.label) for each in windows)
-        object.__setattr__(self, "_headers", headers)
+        both = (b"x-tutelage-served-by", b"both")
+        object.__setattr__(self, "_headers", (*headers, (both, headers[1][1])))
         object.__setattr__(self, "_rules", tuple(rules))
 
     def upstream(self, role: Role) -> Upstream:
         return self.student if role is Role.STUDENT else self.teacher
 
-    def headers_of(self, role: Role) -> tuple[tuple[bytes, bytes], ...]:
+    def headers_of(self, role: Role, *, both: bool = False) -> tuple[tuple[bytes, bytes], ...]:
         """Who answers, as the client is told."""
-        return self._headers[role is Role.TEACHER]
+        return self._headers[2 if both else role is Role.TEACHER]
 
     def price(self, role: Role) -> Price:
         return self.student_price if role is Role.STUDENT else self.teacher_price

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.errors import UpstreamFailed, UpstreamRejected
-from gateway.event_stream import EventStream
+from gateway.events import Events
 from gateway.origin import Origin
 from gateway.reply import Reply
 from gateway.route import Role
@@ -23,7 +23,7 @@ class Stream:
     origin: Origin
     transcript: Transcript
     held: list[Heard]
-    events: EventStream
+    events: Events
     last: bytes = field(default=b"", init=False)
 
     async def batch(self) -> bytes | None:

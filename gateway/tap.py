@@ -22,11 +22,13 @@ class Tap:
         both answers are here already, at no further cost.
         """
         pair = record.complete_pair() if record.outcome is Outcome.SERVED else None
-        if pair is None:
-            self.shadow.offer(record)
-        else:
+        if pair is not None:
             record.propensity = 1.0
+        elif record.verification is None or not record.loosely_verified:
+            self.shadow.offer(record)
         self.traces.put(record.exchange())
         self.metrics.closed(record)
+        if record.verification is not None:
+            self.judging.read(record, record.verification)
         if pair is not None:
             self.judging.compare(record, *pair, by=Judge.FALLBACK, propensity=1.0)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from router.signals import Signals
+from router.verification import Verification
 
 SCHEMA = 1
 
@@ -45,6 +46,7 @@ class Reason(StrEnum):
     CHECK_REPETITION = "check_failed:repetition"
     CHECK_REFUSAL = "check_failed:refusal"
     CHECK_EMPTY = "check_failed:empty"
+    VERIFIED = "verified"  # a deferral; the teacher read the draft, and let some or all of it stand
     TEACHER_UNAVAILABLE = "teacher_unavailable"  # the student's answer, for want of a teacher
 
     @classmethod
@@ -65,6 +67,7 @@ class Judge(StrEnum):
     """Who compared two answers."""
 
     SHADOW = "shadow"  # off the path, on a sample
+    VERIFICATION = "verification"  # the teacher read the student's tokens
     FALLBACK = "fallback"  # both answers were there, since the student deferred
     FEEDBACK = "feedback"  # somebody who read the answer
 
@@ -104,6 +107,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     served_by, reason: None if nobody served, which is an error.
     confidences: each choice's own, where there are several (n > 1).
     signals: what the gate read; of several choices, the least confident one's.
+    verification: of a deferral on a route that verifies.
     propensity: the probability with which it was chosen for a shadow, whether it was or not;
     None if it could not have been (pinned, say).
     """
@@ -128,6 +132,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     propensity: float | None = None
     student: ModelAnswer | None = None
     teacher: ModelAnswer | None = None
+    verification: Verification | None = None
     status: int
     outcome: Outcome
     cost_usd: float | None = None

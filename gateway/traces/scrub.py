@@ -7,6 +7,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from router.trace import Exchange, Judgement, ModelAnswer
+from router.verification import Verification
 
 
 class Content(StrEnum):
@@ -31,8 +32,19 @@ def scrub(record: Kind, content: Content) -> Kind:
     if isinstance(record, Judgement):
         return replace(record, detail="", label=None, correction=None)
     return replace(
-        record, request=UNSET, student=_mute(record.student), teacher=_mute(record.teacher)
+        record,
+        request=UNSET,
+        student=_mute(record.student),
+        teacher=_mute(record.teacher),
+        verification=_forget_tokens(record.verification),
     )
+
+
+def _forget_tokens(verification: Verification | None) -> Verification | None:
+    """Ids are words to whoever has the tokenizer."""
+    if verification is None:
+        return None
+    return replace(verification, token_ids=(), readings=(), why_not="")
 
 
 def _mute(answer: ModelAnswer | None) -> ModelAnswer | None:
