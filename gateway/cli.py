@@ -127,6 +127,13 @@ def traces(parser: argparse.ArgumentParser) -> Runner:
     return configure(parser)
 
 
+def tune(parser: argparse.ArgumentParser) -> Runner:
+    """Find a route's threshold from its judged traces, with a promise; or replay some."""
+    from gateway.tuning.commands import tune as configure
+
+    return configure(parser)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",

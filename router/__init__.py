@@ -27,6 +27,7 @@ The map
     replay      coverage, risk and saving of a threshold, from the evidence
     risk        tests and bounds of a mean loss that hold for any number of pairs
     thresholds  the most lenient threshold with a promise, or why there is none
+    tuning      from a route's records to a threshold and a report
     deferral    coverage and accuracy of every threshold, on labelled answers
     fidelity    the share of agreeing pairs, weighted by propensity
     interval    a share and its 95 % interval

@@ -25,18 +25,19 @@ class Replayed:
     saving: float | None
 
 
-def replay(evidence: Evidence, threshold: float) -> Replayed:
-    """Raises ValueError if there is no evidence."""
+def replay(evidence: Evidence, threshold: float, *, pairs: Evidence | None = None) -> Replayed:
+    """pairs: where the risk is read, if not all over. Raises ValueError if there is no evidence."""
     if not len(evidence):
         raise ValueError("evidence: there is no request in it")
     served = evidence.served(threshold)
-    coverage = wilson_interval(float(served.mean()), len(served))
+    pairs = evidence if pairs is None else pairs
+    judged = pairs.part(pairs.served(threshold) & pairs.judged)
     return Replayed(
         threshold,
-        coverage,
-        _risk(evidence.part(served & evidence.judged)),
-        int((served & evidence.judged).sum()),
-        _saving(evidence, threshold),
+        coverage=wilson_interval(float(served.mean()), len(served)),
+        risk=_risk(judged),
+        judged=len(judged),
+        saving=_saving(evidence, threshold),
     )
 
 

@@ -4,6 +4,7 @@ It writes nothing, but for bringing the file of an older version up to date.
 """
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -67,6 +68,15 @@ GROUP BY route, served_by ORDER BY route, served_by
 _FIND = """
 SELECT route, served_by, record FROM exchanges JOIN records USING (number) WHERE trace = ?
 """
+_OF_ROUTE = """
+SELECT trace, record FROM exchanges JOIN records USING (number)
+WHERE trace >= :since AND route = :route ORDER BY trace
+"""
+_JUDGEMENTS_OF_ROUTE = """
+SELECT trace, judgements.record FROM judgements JOIN exchanges USING (trace)
+WHERE trace >= :since AND route = :route AND judge != 'feedback'
+ORDER BY judgements.ts, judgements.rowid
+"""
 
 
 def find_trace(path: Path, trace_id: str) -> ServedTrace | None:
@@ -119,6 +129,17 @@ class SqliteReader:
         ((key, record),) = found
         rows = self._query(_JUDGEMENTS, (key,))
         return self._exchange(record), [self._judgement(each) for (each,) in rows]
+
+    def of_route(
+        self, route: str, *, since_s: float = 0.0
+    ) -> Iterator[tuple[Exchange, list[Judgement]]]:
+        """A route's traces, oldest first, each with its judgements but for feedback."""
+        values = {"route": route, "since": first_key(since_s)}
+        judged = defaultdict[bytes, list[Judgement]](list)
+        for key, record in self._query(_JUDGEMENTS_OF_ROUTE, values):
+            judged[key].append(self._judgement(record))
+        for key, record in self._query(_OF_ROUTE, values):
+            yield self._exchange(record), judged[key]
 
     def find(self, trace_id: str) -> ServedTrace | None:
         try:

@@ -52,7 +52,7 @@ async def two_engines(
 async def test_help_lists_every_command() -> None:
     shown = await run("--help")
 
-    for command in ("ask", "doctor", "engines", "gateway", "keys", "traces", "up"):
+    for command in ("ask", "doctor", "engines", "gateway", "keys", "traces", "tune", "up"):
         assert f"\n    {command} " in shown.stdout
 
 

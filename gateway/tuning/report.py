@@ -1,0 +1,110 @@
+"""Reads a route's traces, asks `router.tuning` for a threshold, prints what it says."""
+
+import argparse
+import os
+import sys
+
+import msgspec
+from rich.console import Console
+
+from gateway.clock import SystemClock
+from gateway.config import ConfigError, Route, load
+from gateway.location import UnknownStore, default_store, store_path
+from gateway.traces.reading import SqliteReader
+from gateway.traces.store import TraceStoreError
+from gateway.tuning import chart, tables
+from router.deferral import NoContrast
+from router.evidence import Record
+from router.fitting import TooFewPairs
+from router.tuning import NothingToTune, Score, Tuned, Wish, rehearse, tune
+
+REFUSED = 3
+"""The exit status where no threshold can be promised."""
+
+_PIPE_WIDTH = 120
+_TROUBLE = (
+    ConfigError,
+    NoContrast,
+    NothingToTune,
+    OSError,
+    TooFewPairs,
+    TraceStoreError,
+    UnknownStore,
+)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """0; 2 where it cannot be done, 3 where no threshold can be promised."""
+    try:
+        route = _route(arguments)
+        wish = _wish(arguments, route)
+        records = _records(arguments)
+        if arguments.replay:
+            _rehearse(arguments, records, wish)
+            return 0
+        label, window_tokens = (route.label, route.gate.window_tokens) if route else (None, 0)
+        found = tune(arguments.route, records, wish, label=label, window_tokens=window_tokens)
+        _show(arguments, found)
+    except _TROUBLE as trouble:
+        sys.stderr.write(f"tutelage tune: {trouble}\n")
+        return 2
+    return 0 if found.promise is not None else REFUSED
+
+
+def _route(arguments: argparse.Namespace) -> Route | None:
+    """As configured; None without a config, which calibrations cannot do without."""
+    if arguments.config is None:
+        if arguments.score == Score.CALIBRATED:
+            raise ConfigError("--score calibrated needs --config: a calibration belongs to a route")
+        return None
+    routes = load(arguments.config).routes
+    if arguments.route not in routes:
+        known = ", ".join(routes)
+        raise ConfigError(f"{arguments.config}: no route {arguments.route!r}; there is {known}")
+    return routes[arguments.route]
+
+
+def _wish(arguments: argparse.Namespace, route: Route | None) -> Wish:
+    first = route.compare[0].value if route is not None else None
+    return Wish(
+        max_risk=arguments.max_risk,
+        delta=arguments.delta,
+        teacher_share=arguments.teacher_share,
+        budget_usd=arguments.budget,
+        score=Score(arguments.score),
+        comparator=arguments.comparator or first,
+    )
+
+
+def _records(arguments: argparse.Namespace) -> list[Record]:
+    since_s = SystemClock().unix_s() - arguments.since if arguments.since is not None else 0.0
+    with SqliteReader(store_path(_store(arguments))) as reader:
+        return list(reader.of_route(arguments.route, since_s=since_s))
+
+
+def _store(arguments: argparse.Namespace) -> str:
+    if arguments.store is not None:
+        return str(arguments.store)
+    named = load(arguments.config).traces.store if arguments.config is not None else None
+    return named or default_store(os.environ)
+
+
+def _rehearse(arguments: argparse.Namespace, records: list[Record], wish: Wish) -> None:
+    played = rehearse(arguments.route, records, arguments.replay, wish)
+    if arguments.json:
+        sys.stdout.write(msgspec.json.encode(played).decode() + "\n")
+    else:
+        _console().print(tables.rehearsal(played))
+
+
+def _show(arguments: argparse.Namespace, found: Tuned) -> None:
+    if arguments.json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    else:
+        _console().print(tables.findings(found))
+    if arguments.svg is not None:
+        arguments.svg.write_text(chart.risk_by_coverage(found), encoding="utf-8")
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)

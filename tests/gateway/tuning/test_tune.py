@@ -1,0 +1,124 @@
+"""`tutelage tune` on a store that a gateway has written."""
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from gateway.traces.schema import connect_writer
+from gateway.traces.scrub import Content
+from gateway.traces.sqlite import SqliteWriter
+from gateway.tuning.commands import tune
+from tests.gateway.traces.records import SetClock, Tally
+from tests.router.recorded import traffic
+
+CONFIG = """
+[upstreams.small]
+base_url = "http://127.0.0.1:1/v1"
+model = "small"
+[routes.support]
+student = "small"
+teacher = "small"
+compare = ["label"]
+[traces]
+store = "sqlite://{store}"
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """3,000 requests of the route `support`, half of the served ones judged."""
+    path = tmp_path / "traces.db"
+    writer = SqliteWriter(
+        connect_writer(path),
+        content=Content.FULL,
+        retention_days=36500.0,
+        clock=SetClock(),
+        on_outcome=Tally(),
+    )
+    for exchange, judgements in traffic(3000):
+        writer.put(exchange)
+        for each in judgements:
+            writer.put(each)
+    asyncio.run(writer.aclose())
+    return f"sqlite://{path}"
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser(prog="tutelage tune")
+    return tune(parser)(parser.parse_args(arguments))
+
+
+def test_the_answer_is_a_sentence(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("support", "--store", store, "--max-risk", "0.06") == 0
+    said = " ".join(capsys.readouterr().out.split())
+
+    assert said.startswith("support: threshold 0.")
+    assert "with 95% certainty at most 6.0% of what it serves differs from the teacher" in said
+    assert "3000 requests ruled on" in said
+
+
+def test_machines_get_one_object(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("support", "--store", store, "--max-risk", "0.06", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert found["promise"]["risk_bound"] <= 0.06
+    assert found["requests"] == 3000
+    assert found["chosen"]["coverage"]["lower"] > 0.5
+
+
+def test_where_nothing_can_be_promised_the_status_says_so(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("support", "--store", store, "--max-risk", "0.001") == 3
+    assert "support: no threshold." in capsys.readouterr().out
+
+
+def test_a_replay_needs_no_wish(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("support", "--store", store, "--replay", "0.5", "0.9") == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+
+    assert header.split()[-1] == "bound"
+    assert [row.split()[0] for row in rows] == ["0.5000", "0.9000"]
+
+
+def test_the_picture_is_an_svg_with_the_wish_and_the_choice(store: str, tmp_path: Path) -> None:
+    picture = tmp_path / "risk.svg"
+    run("support", "--store", store, "--max-risk", "0.06", "--svg", str(picture))
+    marks = {each.get("class") for each in ET.parse(picture).iter()}
+
+    assert {"band", "curve", "wish", "chosen", "now"} <= marks
+
+
+def test_a_calibrated_score_needs_the_route_that_it_is_for(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "tutelage.toml"
+    config.write_text(CONFIG.format(store=store.removeprefix("sqlite://")))
+    wished = ("--max-risk", "0.06", "--score", "calibrated")
+
+    assert run("support", "--store", store, *wished) == 2
+    assert "needs --config" in capsys.readouterr().err
+    assert run("support", "--config", str(config), *wished) == 0
+    assert "confidence: " in capsys.readouterr().out
+    assert run("other", "--config", str(config), *wished) == 2
+    assert "no route 'other'" in capsys.readouterr().err
+
+
+def test_a_wish_is_needed_and_must_be_a_share(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("support", "--store", store)
+    assert "say what is wished for" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("support", "--store", store, "--max-risk", "2")
+    assert "not a share" in capsys.readouterr().err
+
+
+def test_a_route_without_traces_is_named(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("nowhere", "--store", store, "--max-risk", "0.1") == 2
+    assert "nowhere: no gate has ruled on any request" in capsys.readouterr().err
