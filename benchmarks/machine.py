@@ -24,7 +24,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def this_machine() -> Machine:
-    built = build(sysconfig.get_config_var("CONFIG_ARGS"))
+    built = build(sysconfig.get_config_var("CONFIG_ARGS"), sys.base_prefix)
     return Machine(
         processor=processor(Path("/proc/cpuinfo")),
         system=f"{platform.system()} {platform.release()}",
@@ -40,8 +40,12 @@ def processor(cpuinfo: Path) -> str:
     return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
 
 
-def build(configure_arguments: str | None) -> str:
-    """How an interpreter was optimised, from what its `configure` was told."""
+def build(configure_arguments: str | None, prefix: str) -> str:
+    """How an interpreter was optimised, from what its `configure` was told. A distribution's own
+    packages profile it by other means, which its `configure` does not know of.
+    """
+    if prefix == "/usr":
+        return "the distribution's"
     told = configure_arguments or ""
     if sys.platform == "win32" or "--enable-optimizations" in told:
         return "with PGO" + (" and LTO" if "--with-lto" in told else "")

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import SecretStr
@@ -24,6 +24,7 @@ from gateway.callers import Anyone, Callers
 from gateway.clock import Clock, SystemClock
 from gateway.errors import BadRequest, GatewayError, NoSuchPath, openai_body
 from gateway.feedback import FindTrace
+from gateway.front import FrontApp
 from gateway.health import Health
 from gateway.judging import Judging
 from gateway.metrics import Metrics
@@ -95,7 +96,7 @@ async def open_services(
         )
 
 
-def make_app(on: Services) -> FastAPI:
+def make_app(on: Services) -> FrontApp:
     app = DescribedApp(
         title="tutelage",
         version=version("tutelage"),

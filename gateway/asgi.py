@@ -1,54 +1,33 @@
-"""One HTTP exchange over raw ASGI: the body in, an answer or a stream out, the hang-up seen."""
+"""The exchange over raw ASGI, behind whatever server there is."""
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
-from gateway.errors import BadRequest, ClientLeft, NotJson, TooLarge
+from gateway.errors import ClientLeft, TooLarge
+from gateway.http import JSON_TYPE, STREAM_TYPE, HeaderLines, Http, not_empty
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = Sequence[tuple[bytes, bytes]]
 
 _PATIENCE_S = 0.01
-_JSON_TYPE = re.compile(rb"application/(?:json|[^;]*\+json)\s*(?:;|$)", re.IGNORECASE)
-JSON = (b"content-type", b"application/json")
-STREAM = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 
-class Http:
-    """A request and the way to answer it."""
+class AsgiHttp(Http):
+    """By messages: `http.request`, `http.response.start`, `http.response.body`."""
+
+    __slots__ = ("_receive", "_send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        super().__init__(dict(scope["headers"]), max_body_bytes=max_body_bytes)
         self._receive = receive
         self._send = send
-        self._max_body_bytes = max_body_bytes
-        self.started = False
-        self.finished = False
-
-    def header(self, name: bytes) -> str | None:
-        """`name` in lower case; the last one, where there are several."""
-        value = self._headers.get(name)
-        return None if value is None else value.decode("latin-1")
-
-    def has_any(self, names: frozenset[bytes]) -> bool:
-        """Names in lower case."""
-        return not names.isdisjoint(self._headers)
-
-    def refuse_other_than_json(self) -> None:
-        """Raises NotJson. A page of another site can post text, but not JSON, unasked."""
-        kind = self._headers.get(b"content-type", b"application/json")
-        if kind != b"application/json" and not _JSON_TYPE.match(kind):
-            raise NotJson(kind.decode("latin-1"))
 
     async def body(self) -> bytes:
-        """Raises TooLarge, or ClientLeft when the connection ends within the body."""
         parts: list[bytes] = []
         size = 0
         while True:
@@ -62,34 +41,27 @@ class Http:
             parts.append(part)
             if not message.get("more_body", False):
                 break
-        return self._not_empty(parts[0] if len(parts) == 1 else b"".join(parts))
+        return not_empty(parts[0] if len(parts) == 1 else b"".join(parts))
 
-    def _not_empty(self, body: bytes) -> bytes:
-        if not body:
-            raise BadRequest("", "the body is empty; send a JSON object")
-        return body
-
-    async def reply(self, status: int, body: bytes, headers: Headers = ()) -> None:
-        """Send a whole JSON answer."""
-        length = (b"content-length", str(len(body)).encode())
-        await self._start(status, [JSON, length, *headers])
+    async def reply(self, status: int, body: bytes, lines: HeaderLines = b"") -> None:
+        await self._start(status, b"%bcontent-length: %d\r\n%b" % (JSON_TYPE, len(body), lines))
         self.finished = True
         await self._send({"type": "http.response.body", "body": body})
 
-    async def start_stream(self, headers: Headers = ()) -> None:
-        """The head of an answer in server-sent events."""
-        await self._start(200, [*STREAM, *headers])
+    async def start_stream(self, lines: HeaderLines = b"") -> None:
+        await self._start(200, STREAM_TYPE + lines)
 
     async def send(self, events: bytes) -> None:
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
 
     async def end_stream(self, events: bytes) -> None:
-        """The last events, or none."""
         self.finished = True
         await self._send({"type": "http.response.body", "body": events})
 
-    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    async def _start(self, status: int, lines: HeaderLines) -> None:
         self.started = True
+        named = [line.partition(b": ") for line in lines.split(b"\r\n")[:-1]]
+        headers = [(name, value) for name, _, value in named]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def hung_up(self) -> bool:
@@ -99,7 +71,6 @@ class Http:
         return not self.finished
 
     def cancelled_by_hang_up(self) -> AbstractContextManager[object]:
-        """Within it, a client that leaves ends the work: ClientLeft. The body must be read."""
         return HangUp(self)
 
 
@@ -112,7 +83,7 @@ class HangUp:
     client that left earlier is noticed then.
     """
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: AsgiHttp) -> None:
         self._http = http
         self._left = False
         self._watcher: asyncio.Task[None] | None = None

@@ -61,6 +61,7 @@ class Breaker:
         "_rule",
         "_trips",
         "closed",
+        "spotless",
     )
 
     def __init__(
@@ -70,7 +71,11 @@ class Breaker:
         self._now_s = now_s
         self._jitter = jitter
         self.closed = True
-        """Whether calls may be made freely: the one thing that the hot path looks at."""
+        """Whether calls may be made freely: what the hot path looks at before a call."""
+        self.spotless = True
+        """Closed, and no failure remembered: what it looks at after a call, which then changes
+        nothing.
+        """
         self._opens_at_s = 0.0
         self._probe = self._probes = 0  # the number of the one under way, and the last one given
         self._trips = 0
@@ -102,12 +107,15 @@ class Breaker:
             if self._failed_bits:
                 self._in_a_row = 0
                 self._failed_bits = (self._failed_bits << 1) & self._mask
+                self.spotless = not self._failed_bits
         elif probe and probe == self._probe:
             self.closed, self._probe = True, 0
             self._closed_at_s = self._now_s()
             self._in_a_row = self._failed_bits = 0
+            self.spotless = True
 
     def failed(self, probe: int = 0) -> None:
+        self.spotless = False
         now_s = self._now_s()
         if not self.closed:
             if probe and probe == self._probe:

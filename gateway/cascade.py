@@ -97,14 +97,14 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
     """Ask one model for the whole answer, or for a stream up to its first event."""
     asked = record.asked
     transcript = record.begin(role)
-    call = record.call(role, observe=False)
+    call = record.call(transcript.upstream, observe=False)
     try:
         if asked.stream:
             events = await transcript.upstream.stream(call)
             with events.closed_on_error():
                 opening = await _opening(transcript, events)
             record.decide(role, reason)
-            return Stream(asked, role, record.origin(role), transcript, opening, events)
+            return Stream(asked, role, record.route.origins[role], transcript, opening, events)
         whole = await transcript.upstream.ask(call)
         reply = transcript.hear(whole, stream=False)
     except Trouble as trouble:
@@ -126,7 +126,7 @@ async def _opening(transcript: Transcript, events: Events) -> list[Heard]:
 
 
 def _as_shown(record: Record, role: Role, whole: bytes, reply: Reply) -> bytes:
-    shown = record.asked.shown(whole, reply, record.origin(role))
+    shown = record.asked.shown(whole, reply, record.route.origins[role])
     assert shown is not None  # noqa: S101 - only events of a stream are dropped
     return shown
 
@@ -146,7 +146,7 @@ class _Draft:
     def heard(self) -> Answer:
         record = self.record
         if self.events is not None:
-            role, origin = Role.STUDENT, record.origin(Role.STUDENT)
+            role, origin = Role.STUDENT, record.route.origins[Role.STUDENT]
             return Stream(record.asked, role, origin, self.transcript, self.held, self.events)
         (payload, reply), *_ = self.held
         return _as_shown(record, Role.STUDENT, payload, reply)
@@ -163,7 +163,7 @@ async def _draft(record: Record) -> _Draft:
     gate = AnswerGate(record.rule(), asked.choices, tools=may_call(asked.fields))
     record.gate = gate
     transcript = record.begin(Role.STUDENT)
-    call = record.call(Role.STUDENT, observe=True)
+    call = record.call(transcript.upstream, observe=True)
     if (pair := record.route.verify) is not None:
         call = prepare(record, pair, call)
     try:
@@ -173,10 +173,12 @@ async def _draft(record: Record) -> _Draft:
             whole = await transcript.upstream.ask(call)
             if record.verification is not None:
                 whole = record.verification.notes_of(whole)
-            record.laps.skip()
+            if (laps := record.laps) is not None:
+                laps.skip()
             reply = transcript.hear(whole, stream=False)
             _feed(gate, transcript, reply)
-            record.laps.lap(Stage.GATE)
+            if laps is not None:
+                laps.lap(Stage.GATE)
             transcript.ended(complete=True)
             held = [(whole, reply)]
             draft = _Draft(record, transcript, gate.finish(), held, None, complete=True)

@@ -37,15 +37,11 @@ _SEVERAL_STARTS = (b'"', b"[")
 class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
     """`POST /v1/completions`. Several prompts, each with n choices, are choices of one answer.
 
-    echo: the prompt is a part of each answer, with logprobs that are not the model's own choices.
+    With `echo` the prompt is a part of each answer, with logprobs that are not the model's own
+    choices: not judgeable.
     """
 
     path: ClassVar[str] = "/completions"
-    echo: bool = False
-
-    @property
-    def judgeable(self) -> bool:
-        return not self.echo
 
     def hear(self, payload: bytes, *, stream: bool) -> "CompletionReply":
         return CompletionReply() if payload == _NOTHING else _REPLY.decode(payload)
@@ -86,7 +82,7 @@ def parse_completion(body: bytes) -> CompletionRequest:
         logprobs=read_integer(fields, "logprobs") is not None,
         include_usage=include_usage,
         last_chunk=LastChunk(each) if stream and include_usage else None,
-        echo=read_flag(fields, "echo"),
+        judgeable=not read_flag(fields, "echo"),
     )
 
 

@@ -21,6 +21,7 @@ class PlainRequest(Asked, frozen=True, kw_only=True, gc=False):
     """A request whose answer nobody reads here but for its usage."""
 
     generates: ClassVar[bool] = False
+    judgeable: bool = False
 
     def hear(self, payload: bytes, *, stream: bool) -> "PlainReply":
         return _REPLY.decode(payload)

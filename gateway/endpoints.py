@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel
 
-from gateway.asgi import Receive, Scope, Send
-from gateway.direct import exchange
+from gateway.asgi import AsgiHttp, Receive, Scope, Send
 from gateway.errors import UnknownModel
 from gateway.exposition import CONTENT_TYPE
 from gateway.feedback import FeedbackBox, feedback_route
+from gateway.http import Http
 from gateway.journey import Parse, journey
 from gateway.openapi.parts import errors
 from gateway.services import Services
@@ -28,8 +28,10 @@ class HotEndpoint:
         self._parse = parse
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.serve(AsgiHttp(scope, receive, send, max_body_bytes=self._on.max_body_bytes))
+
+    def serve(self, http: Http) -> Awaitable[None]:
         """Not `async` itself: every frame on the way is resumed again for every chunk."""
-        http = exchange(scope, receive, send, max_body_bytes=self._on.max_body_bytes)
         return journey(http, self._on, self._parse)
 
 

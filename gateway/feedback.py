@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from gateway.asgi import Http, Message
+from gateway.asgi import AsgiHttp, Message
 from gateway.callers import Callers
 from gateway.clock import Clock
 from gateway.errors import BadRequest, ClientLeft, NoSuchTrace, StoreUnavailable
@@ -131,7 +131,7 @@ def feedback_route(box: FeedbackBox, callers: Callers, *, max_body_bytes: int) -
     )
     async def feedback(request: Request) -> Accepted:
         """Say how good an answer was, by its trace id."""
-        http = Http(request.scope, request.receive, _unsent, max_body_bytes=max_body_bytes)
+        http = AsgiHttp(request.scope, request.receive, _unsent, max_body_bytes=max_body_bytes)
         caller = callers.identify(http.header(b"authorization"))
         http.refuse_other_than_json()
         try:

@@ -4,15 +4,22 @@ Those cost more than all that we do with a request, and a hot endpoint needs non
 its own body, renders its own errors and has no dependencies.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
 
 from fastapi import FastAPI
 from starlette.routing import Route
 
 from gateway.asgi import Receive, Scope, Send
+from gateway.direct import Serve
+from gateway.http import Http
 
-Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+class Endpoint(Protocol):
+    """A raw ASGI application that can also be handed an exchange."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]: ...
+    def serve(self, http: Http) -> Awaitable[None]: ...
 
 
 class FrontApp(FastAPI):
@@ -26,6 +33,11 @@ class FrontApp(FastAPI):
         """Also a route like any other, which refuses other methods."""
         self._hot[path] = endpoint
         self.router.routes.append(Route(path, endpoint, methods=["POST"]))
+
+    @property
+    def hot(self) -> Mapping[bytes, Serve]:
+        """By path, for a server that knows what to do with them."""
+        return {path.encode(): endpoint.serve for path, endpoint in self._hot.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":

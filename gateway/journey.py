@@ -11,12 +11,12 @@ import logging
 import math
 from collections.abc import Callable
 
-from gateway.asgi import Http
 from gateway.cascade import answer
 from gateway.deadline import EXPLICIT, HINTS
 from gateway.deadline import until_s as waits_until_s
 from gateway.errors import ClientLeft, GatewayError, openai_body
 from gateway.expected import read_expected
+from gateway.http import HeaderLines, Http
 from gateway.record import Record
 from gateway.respond import respond
 from gateway.services import Services
@@ -46,16 +46,20 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
         body = await http.body()
         laps = on.overhead.laps()
         asked = parse(body)
-        laps.lap(Stage.PARSE)
-        now_s = on.clock.monotonic_s()
-        until_s = _client_waits_until(http, now_s, stream=asked.stream)
+        if laps is not None:
+            laps.lap(Stage.PARSE)
+        now_s, until_s = on.clock.monotonic_s(), None
+        if http.has_any(_PATIENCE):
+            until_s = _client_waits_until(http, now_s, stream=asked.stream)
         route, pin = on.routes.find_for(asked)
         planned = plan(route.mode, pin, generates=asked.generates, judgeable=asked.judgeable)
-        laps.lap(Stage.PLAN)
+        if laps is not None:
+            laps.lap(Stage.PLAN)
         if not on.admission.take(caller):
             with http.cancelled_by_hang_up():
                 await on.admission.wait(caller, math.inf if until_s is None else until_s - now_s)
-        laps.lap(Stage.ADMIT)
+        if laps is not None:
+            laps.lap(Stage.ADMIT)
         try:
             unix_s = on.clock.unix_s()
             record = Record(
@@ -78,6 +82,10 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
     except GatewayError as error:
         on.metrics.refused(error)
         await http.reply(error.status, openai_body(error), _retry_after(error))
+    except Exception:
+        log.exception("a request failed before it had a trace")
+        bug = Bug("an unforeseen error; see the log")
+        await http.reply(bug.status, openai_body(bug))
 
 
 async def _serve(http: Http, on: Services, record: Record) -> None:
@@ -99,19 +107,17 @@ async def _serve(http: Http, on: Services, record: Record) -> None:
         record.close(outcome, trouble)
         on.tap.take(record)
     if trouble is not None and not http.started:
-        headers = [*record.headers(), *_retry_after(trouble)]
-        await http.reply(trouble.status, openai_body(trouble), headers)
+        lines = record.header_lines() + _retry_after(trouble)
+        await http.reply(trouble.status, openai_body(trouble), lines)
 
 
 def _client_waits_until(http: Http, now_s: float, *, stream: bool) -> float | None:
     """Raises BadRequest."""
-    if not http.has_any(_PATIENCE):
-        return None
     hint = next((found for name in HINTS if (found := http.header(name)) is not None), None)
     return waits_until_s(now_s, explicit=http.header(EXPLICIT), hint=hint, stream=stream)
 
 
-def _retry_after(error: GatewayError) -> list[tuple[bytes, bytes]]:
+def _retry_after(error: GatewayError) -> HeaderLines:
     if error.retry_after_s is None:
-        return []
-    return [(b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode())]
+        return b""
+    return b"retry-after: %d\r\n" % max(1, math.ceil(error.retry_after_s))

@@ -59,6 +59,8 @@ _OVERHEAD_SECONDS = Family(
     ("stage",),
     _OWN_SECONDS,
 )
+_SECONDS_SUM = _REQUEST_SECONDS.width - 1
+"""Where the sum of a histogram over `_SECONDS` stands."""
 _CONFIDENCE = Family(
     "tutelage_confidence",
     Kind.HISTOGRAM,
@@ -217,9 +219,13 @@ class Metrics:
             self._ended[route, served_by, reason, record.status] = ended
         values = self._values
         values[ended.requests_at] += 1.0
-        ended.observe_total(record.total_s)
+        at = ended.total_at
+        values[at + bisect_left(_SECONDS, record.total_s)] += 1.0
+        values[at + _SECONDS_SUM] += record.total_s
         if record.first_byte_s is not None:
-            ended.observe_first_byte(record.first_byte_s)
+            at = ended.first_byte_at
+            values[at + bisect_left(_SECONDS, record.first_byte_s)] += 1.0
+            values[at + _SECONDS_SUM] += record.first_byte_s
         if record.confidence is not None:
             ended.observe_confidence(record.confidence)
         if served_by is not None and record.fell_back:
@@ -241,8 +247,8 @@ class Metrics:
         return _Ended(
             requests_at=self._open(_REQUESTS, route, name, reason, str(status)),
             cost_at=self._open(_COST, route),
-            observe_total=self._observer(_REQUEST_SECONDS, route, name),
-            observe_first_byte=self._observer(_FIRST_TOKEN_SECONDS, route, name),
+            total_at=self._open(_REQUEST_SECONDS, route, name),
+            first_byte_at=self._open(_FIRST_TOKEN_SECONDS, route, name),
             observe_confidence=self._observer(_CONFIDENCE, route),
         )
 
@@ -342,6 +348,6 @@ class _Ended:
 
     requests_at: int
     cost_at: int
-    observe_total: Observe
-    observe_first_byte: Observe
+    total_at: int
+    first_byte_at: int
     observe_confidence: Observe

@@ -5,10 +5,11 @@ import msgspec
 from gateway.call import Call
 from gateway.clock import Clock
 from gateway.errors import GatewayError
-from gateway.origin import Origin
-from gateway.overhead import UNTIMED, Laps
+from gateway.http import HeaderLines
+from gateway.overhead import Laps
 from gateway.route import Role, Route
 from gateway.transcript import Transcript
+from gateway.upstream import Upstream
 from gateway.verifying import Verifying
 from gateway.wire import Asked
 from router.checks import ANYTHING, Expected, needs_whole
@@ -18,6 +19,7 @@ from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
 from router.verify_rules import is_exact
 
+_SERVED_BY = {Role.STUDENT: ServedBy.STUDENT, Role.TEACHER: ServedBy.TEACHER}
 _STATUS = {
     Outcome.SERVED: 200,
     Outcome.CUT: 200,  # the head was sent before the break
@@ -38,7 +40,7 @@ class Record(msgspec.Struct, kw_only=True):
     started_unix_s: float
     started_s: float
     until_s: float | None = None
-    laps: Laps = UNTIMED
+    laps: Laps | None = None
     expected: Expected = ANYTHING
     student: Transcript | None = None
     teacher: Transcript | None = None
@@ -60,13 +62,13 @@ class Record(msgspec.Struct, kw_only=True):
 
     def begin(self, role: Role) -> Transcript:
         """A call to `role` starts. A second call to the same model replaces the first's words."""
-        upstream, clock = self.route.upstream(role), self.clock
-        transcript = Transcript(self.asked, upstream, clock, clock.monotonic_s())
+        clock = self.clock
+        began_s = clock.monotonic_s()
         if role is Role.STUDENT:
-            self.student = transcript
+            heard = self.student = Transcript(self.asked, self.route.student, clock, began_s)
         else:
-            self.teacher = transcript
-        return transcript
+            heard = self.teacher = Transcript(self.asked, self.route.teacher, clock, began_s)
+        return heard
 
     def rule(self) -> GateRule:
         """The gate's: a stream is held to its end where a check must read the whole answer."""
@@ -74,20 +76,17 @@ class Record(msgspec.Struct, kw_only=True):
         whole = bool(checks) and stream and needs_whole(checks, self.expected)
         return self.route.rule(stream=stream and not whole)
 
-    def call(self, role: Role, *, observe: bool) -> Call:
-        """What `role` is asked; observe: with the logprobs that the gate reads."""
-        asked, upstream = self.asked, self.route.upstream(role)
+    def call(self, upstream: Upstream, *, observe: bool) -> Call:
+        """What it is asked; observe: with the logprobs that the gate reads."""
+        asked = self.asked
         return Call(
             asked.path,
             asked.body_for(upstream.model, observe=observe),
             asked.ending,
-            affinity=upstream.affinity_of(asked.fields),
+            affinity=upstream.affinity_of(asked.fields) if upstream.is_sticky else None,
             until_s=self.until_s,
             caller=self.caller,
         )
-
-    def origin(self, role: Role) -> Origin:
-        return Origin(self.route.name, role.value)
 
     def first_byte(self) -> None:
         self.first_byte_s = self.clock.monotonic_s() - self.started_s
@@ -99,27 +98,41 @@ class Record(msgspec.Struct, kw_only=True):
         self.outcome = outcome
         self.total_s = self.clock.monotonic_s() - self.started_s
         self.status = error.status if error is not None else _STATUS[outcome]
-        for transcript in (self.student, self.teacher):
-            if transcript is not None:
-                transcript.ended(complete=False)
-        self.spent_usd = self._cost_usd(Role.STUDENT) + self._cost_usd(Role.TEACHER)
+        student, teacher, route = self.student, self.teacher, self.route
+        if student is not None:
+            if student.total_s is None:
+                student.ended(complete=False)
+            if (usage := student.usage or self._draft_usage()) is not None:
+                self.spent_usd += cost_usd(usage, route.student_price)
+        if teacher is not None and teacher.total_s is None:
+            teacher.ended(complete=False)
+        if (usage := self.teacher_usage) is not None:
+            self.spent_usd += cost_usd(usage, route.teacher_price)
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
+    def header_lines(self) -> HeaderLines:
         """Who answers and why: sent with the head, on streams too. OpenAI's clients read the
         request id under a name of their own.
         """
         trace_id = self.trace_id.encode()
-        found = [(b"x-request-id", trace_id), (b"x-tutelage-trace-id", trace_id)]
+        told = confidence = b""
         if self.served_by is not None and self.reason is not None:
-            found += self.route.headers_of(self.served_by, both=self.reason is Reason.VERIFIED)
-            found.append((b"x-tutelage-reason", self.reason.encode()))
+            told = self.route.header_lines[self.served_by, self.reason]
         if self.confidence is not None:
-            found.append((b"x-tutelage-confidence", b"%.4f" % self.confidence))
-        return found
+            confidence = b"x-tutelage-confidence: %.4f\r\n" % self.confidence
+        return b"x-request-id: %b\r\nx-tutelage-trace-id: %b\r\n%b%b" % (
+            trace_id,
+            trace_id,
+            told,
+            confidence,
+        )
 
     def complete_pair(self) -> tuple[Transcript, Transcript] | None:
-        """Student and teacher, if both were heard to the end of an answer of their own."""
+        """Student and teacher, if the client was served and both were heard to the end of an
+        answer of their own.
+        """
         student, teacher = self.student, self.teacher
+        if self.outcome is not Outcome.SERVED:
+            return None
         if self.verification is not None and self.loosely_verified:
             return None
         if student is None or teacher is None or not (student.complete and teacher.complete):
@@ -145,15 +158,14 @@ class Record(msgspec.Struct, kw_only=True):
 
     def served(self) -> Transcript | None:
         """What the client was told; None where nobody served."""
-        return self._transcript(self.served_by) if self.served_by is not None else None
-
-    def _transcript(self, role: Role) -> Transcript | None:
-        return self.student if role is Role.STUDENT else self.teacher
+        if self.served_by is None:
+            return None
+        return self.student if self.served_by is Role.STUDENT else self.teacher
 
     def exchange(self) -> Exchange:
         served = self.served()
         usage = served.usage if served is not None else None
-        served_by = ServedBy(self.served_by.value) if self.served_by is not None else None
+        served_by = _SERVED_BY[self.served_by] if self.served_by is not None else None
         if self.reason is Reason.VERIFIED:
             served_by = ServedBy.BOTH  # the teacher's answer, in the student's words
         return Exchange(
@@ -164,7 +176,7 @@ class Record(msgspec.Struct, kw_only=True):
             release=None,
             stream=self.asked.stream,
             request=msgspec.Raw(self.asked.raw),
-            mode=self.plan.mode.value,
+            mode=self.plan.mode,
             pinned=self.plan.pinned,
             served_by=served_by,
             reason=self.reason,
@@ -180,29 +192,17 @@ class Record(msgspec.Struct, kw_only=True):
             status=self.status,
             outcome=self.outcome,
             cost_usd=self.spent_usd,
-            saved_usd=self._saved_usd(usage),
+            saved_usd=None
+            if usage is None
+            else saved_usd(usage, self.route.teacher_price, self.spent_usd),
             total_s=self.total_s,
         )
 
-    def _cost_usd(self, role: Role) -> float:
-        usage = self._usage(role)
-        return cost_usd(usage, self.route.price(role)) if usage is not None else 0.0
-
-    def _usage(self, role: Role) -> Usage | None:
-        """As the engine reported it. A draft that was hung up on reports none: it has written
-        `tokens_seen`, and has read the prompt that the other model counted.
+    def _draft_usage(self) -> Usage | None:
+        """Of a draft that was hung up on, which reports none: it has written `tokens_seen`, and
+        has read the prompt that the other model counted.
         """
-        if role is Role.TEACHER and self.verification is not None:
-            return self.teacher_usage
-        transcript = self._transcript(role)
-        if transcript is None or transcript.usage is not None:
-            return transcript.usage if transcript is not None else None
-        if role is Role.TEACHER or not self.tokens_seen:
+        if not self.tokens_seen:
             return None
         read = self.teacher.usage.prompt_tokens if self.teacher and self.teacher.usage else 0
         return Usage(read, self.tokens_seen, 0)
-
-    def _saved_usd(self, usage: Usage | None) -> float | None:
-        if usage is None:
-            return None
-        return saved_usd(usage, self.route.price(Role.TEACHER), self.spent_usd)

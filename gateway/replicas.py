@@ -57,11 +57,11 @@ class NoReplica(Exception):
 class Replicas:
     """The replicas of one upstream, in the order of the config."""
 
-    __slots__ = ("_all", "_next", "_only")
+    __slots__ = ("_all", "_next", "only")
 
     def __init__(self, replicas: Sequence[Replica]) -> None:
         self._all = tuple(replicas)
-        self._only = self._all[0] if len(self._all) == 1 else None
+        self.only = self._all[0] if len(self._all) == 1 else None
         self._next = 0
 
     @property
@@ -73,7 +73,7 @@ class Replicas:
 
         Raises NoReplica. A chosen one whose circuit is not closed is to be probed.
         """
-        if (only := self._only) is not None and only.breaker.closed:
+        if (only := self.only) is not None and only.breaker.closed:
             return only
         able = [each for each in self._all if each.breaker.closed]
         if but is None or not able:

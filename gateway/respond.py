@@ -1,8 +1,8 @@
 """The answer to the client's bytes; a stream that breaks ends loudly."""
 
-from gateway.asgi import Http
 from gateway.cascade import Answer
 from gateway.errors import UpstreamFailed, UpstreamRejected
+from gateway.http import Http
 from gateway.metrics import Metrics
 from gateway.record import Record
 from gateway.stage import Stage
@@ -14,9 +14,11 @@ async def respond(http: Http, record: Record, answer: Answer, metrics: Metrics) 
     """Send the answer under its provenance headers."""
     record.first_byte()
     if isinstance(answer, bytes):
-        record.laps.skip()
-        await http.reply(200, answer, record.headers())
-        record.laps.lap(Stage.RESPOND)
+        if (laps := record.laps) is not None:
+            laps.skip()
+        await http.reply(200, answer, record.header_lines())
+        if laps is not None:
+            laps.lap(Stage.RESPOND)
         return Outcome.SERVED
     try:
         return await _tell(http, record, answer, metrics)
@@ -25,7 +27,7 @@ async def respond(http: Http, record: Record, answer: Answer, metrics: Metrics) 
 
 
 async def _tell(http: Http, record: Record, stream: Stream, metrics: Metrics) -> Outcome:
-    await http.start_stream(record.headers())
+    await http.start_stream(record.header_lines())
     now_s = record.clock.monotonic_s
     observe = metrics.gaps(record.route.name, stream.role)
     last_s = None

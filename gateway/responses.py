@@ -38,25 +38,12 @@ TERMINAL = frozenset({"response.completed", "response.incomplete", "response.fai
 
 
 class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
-    """`POST /v1/responses`. goes_on_at: the model that holds the previous response.
-
-    numbering: of the one stream in which a client reads the answer.
-    """
+    """`POST /v1/responses`. numbering: of the one stream in which a client reads the answer."""
 
     path: ClassVar[str] = "/responses"
     ending: ClassVar[Ending] = Ending.TERMINAL_EVENT
-    background: bool = False
     previous: str | None = None
-    goes_on_at: Origin | None = None
     numbering: Numbering = msgspec.field(default_factory=Numbering)
-
-    @property
-    def judgeable(self) -> bool:
-        return not self.background
-
-    @property
-    def held_at(self) -> Origin | None:
-        return self.goes_on_at
 
     def hear(self, payload: bytes, *, stream: bool) -> "ResponsesReply":
         return _EVENT.decode(payload) if stream else _whole(_RESPONSE.decode(payload))
@@ -118,9 +105,9 @@ def parse_responses(body: bytes) -> ResponsesRequest:
         stream=read_flag(fields, "stream"),
         logprobs=as_json(LOGPROBS_WISH) in include,
         include_usage=True,
-        background=read_flag(fields, "background"),
+        judgeable=not read_flag(fields, "background"),
         previous=held[0] if held else None,
-        goes_on_at=held[1] if held else None,
+        held_at=held[1] if held else None,
     )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from gateway.errors import BadRequest, UnknownModel
+from gateway.http import HeaderLines
+from gateway.origin import Origin
 from gateway.upstream import Upstream
 from gateway.verify_pair import VerifyPair
 from gateway.wire import Asked
@@ -12,10 +13,12 @@ from router.checks import Check
 from router.cost import Price
 from router.divergence import Comparator
 from router.gate import GateRule, Signal
+from router.name import Name
 from router.policy import Mode, Pin
+from router.trace import Reason
 
 
-class Role(StrEnum):
+class Role(Name):
     STUDENT = "student"
     TEACHER = "teacher"
 
@@ -49,27 +52,31 @@ class Route:
     """None: a deferral is answered anew by the teacher."""
 
     # Made once, and not for every answer:
-    _headers: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False)
+    origins: dict[Role, Origin] = field(init=False, repr=False)
+    header_lines: dict[tuple[Role, Reason], HeaderLines] = field(init=False, repr=False)
+    """Who answers, and why, as the client is told."""
     _rules: tuple[GateRule, GateRule] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        told = ((role, self.upstream(role).model) for role in (Role.STUDENT, Role.TEACHER))
-        headers = tuple(
-            ((b"x-tutelage-served-by", role.encode()), (b"x-tutelage-model", model.encode()))
-            for role, model in told
-        )
+        lines = {
+            (role, reason): b"x-tutelage-served-by: %b\r\nx-tutelage-model: %b\r\n"
+            b"x-tutelage-reason: %b\r\n"
+            % (
+                b"both" if reason is Reason.VERIFIED else role.encode(),
+                self.upstream(role).model.encode(),
+                reason.encode(),
+            )
+            for role in Role
+            for reason in Reason
+        }
         windows = (None, self.window_tokens)
         rules = (GateRule(self.signal, self.threshold, each, self.label) for each in windows)
-        both = (b"x-tutelage-served-by", b"both")
-        object.__setattr__(self, "_headers", (*headers, (both, headers[1][1])))
+        object.__setattr__(self, "origins", {role: Origin(self.name, role) for role in Role})
+        object.__setattr__(self, "header_lines", lines)
         object.__setattr__(self, "_rules", tuple(rules))
 
     def upstream(self, role: Role) -> Upstream:
         return self.student if role is Role.STUDENT else self.teacher
-
-    def headers_of(self, role: Role, *, both: bool = False) -> tuple[tuple[bytes, bytes], ...]:
-        """Who answers, as the client is told."""
-        return self._headers[2 if both else role is Role.TEACHER]
 
     def price(self, role: Role) -> Price:
         return self.student_price if role is Role.STUDENT else self.teacher_price
@@ -102,7 +109,8 @@ class RouteTable:
 
         Raises UnknownModel or BadRequest.
         """
-        route, pin = self.find(asked.model)
+        found = self._found.get(asked.model)
+        route, pin = self.find(asked.model) if found is None else found
         if (held := asked.held_at) is None:
             return route, pin
         if held.route != route.name or (pin is not None and pin.value != held.role):

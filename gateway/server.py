@@ -16,6 +16,7 @@ import uvloop
 from gateway import config
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, KeyHolders
+from gateway.client_connection import client_connections
 from gateway.clock import SystemClock
 from gateway.keys import Keyring, KeyringError
 from gateway.ledger import Ledger, new_memory
@@ -194,10 +195,11 @@ async def serve(
             find_trace=partial(find_trace, store_path(store)),
             clock=clock,
         ) as on:
+            app = make_app(on)
             server = _Server(
                 uvicorn.Config(
-                    make_app(on),
-                    http="httptools",
+                    app,
+                    http=client_connections(app.hot, max_body_bytes=on.max_body_bytes),
                     lifespan="off",
                     access_log=False,
                     log_level="warning",

@@ -1,9 +1,9 @@
 """The parts of our own time: the `stage` label of `tutelage_overhead_seconds`."""
 
-from enum import StrEnum
+from router.name import Name
 
 
-class Stage(StrEnum):
+class Stage(Name):
     PARSE = "parse"
     ADMIT = "admit"
     PLAN = "plan"

@@ -7,7 +7,7 @@ from gateway.metrics import Metrics
 from gateway.record import Record
 from gateway.shadow import Shadow
 from gateway.traces.store import TraceWriter
-from router.trace import Judge, Outcome
+from router.trace import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,12 @@ class Tap:
         """The record is closed. A deferral whose draft was heard to its end is judged at once:
         both answers are here already, at no further cost.
         """
-        pair = record.complete_pair() if record.outcome is Outcome.SERVED else None
+        pair = None
+        if record.student is not None and record.teacher is not None:
+            pair = record.complete_pair()
         if pair is not None:
             record.propensity = 1.0
-        elif record.verification is None or not record.loosely_verified:
+        elif record.route.shadow_rate > 0.0 and not record.loosely_verified:
             self.shadow.offer(record)
         self.traces.put(record.exchange())
         self.metrics.closed(record)

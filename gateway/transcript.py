@@ -11,7 +11,7 @@ from gateway.refusal import read_error
 from gateway.reply import Part, Reply
 from gateway.spending import Spending
 from gateway.upstream import Upstream
-from gateway.wire import UNREADABLE, Asked, is_there
+from gateway.wire import NULL, UNREADABLE, Asked, is_there
 from router.checks import Check, Expected, failed
 from router.trace import ModelAnswer, Usage
 
@@ -43,13 +43,15 @@ class Transcript(msgspec.Struct):
             raise UpstreamFailed(
                 self.upstream.name, f"answered something that is no completion: {error}"
             ) from error
-        if is_there(reply.trouble):
+        if reply.trouble is not NULL and is_there(reply.trouble):
             raise UpstreamFailed(self.upstream.name, read_error(payload).message)
         if (spent := reply.spent) is not None:
             single = not stream or self.asked.choices == 1
             self.usage = spent if single else self._total(spent, parts)
+        choices = self.choices
         for part in parts:
-            self._choice(part.index).hear(part)
+            known = 0 <= part.index < len(choices)
+            (choices[part.index] if known else self._choice(part.index)).hear(part)
         if stream:
             if self.first_token_s is None and self.choices and self.choices[0].began:
                 self.first_token_s = self.clock.monotonic_s() - self.started_s

@@ -61,20 +61,26 @@ class Upstream:
     jitter: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
+    is_sticky: bool = field(init=False)
+    """Whether there is a choice of replicas that an affinity could make."""
+
+    def __post_init__(self) -> None:
+        sticky = self.affinity is not Affinity.NONE and len(self.replicas.all) > 1
+        object.__setattr__(self, "is_sticky", sticky)
+
     @property
     def in_flight(self) -> int:
         return self.slots.in_flight
 
     def affinity_of(self, fields: Fields) -> bytes | None:
         """A request's `Call.affinity` here; nothing is computed where there is no choice."""
-        if self.affinity is Affinity.NONE or len(self.replicas.all) == 1:
-            return None
-        return affinity_of(self.affinity, fields)
+        return affinity_of(self.affinity, fields) if self.is_sticky else None
 
     async def ask(self, call: Call) -> bytes:
         """A whole answer. Raises UpstreamFailed, UpstreamTimedOut or UpstreamRejected."""
-        total_s = self.timeouts.total_s
-        limit_s = self._left_s(call, total_s)
+        total_s = limit_s = self.timeouts.total_s
+        if call.until_s is not None:
+            limit_s = self._left_s(call, total_s)
         if call.background or not self.slots.take(call.caller):
             await self._queue(call)
             limit_s = self._left_s(call, total_s)

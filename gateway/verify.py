@@ -225,12 +225,12 @@ class _Verification:
         record = self.record
         reply = self.transcript.hear(whole, stream=False)
         self.transcript.ended(complete=True)
-        shown = record.asked.shown(whole, reply, record.origin(Role.TEACHER))
+        shown = record.asked.shown(whole, reply, record.route.origins[Role.TEACHER])
         assert shown is not None  # noqa: S101 - only events of a stream are dropped
         return shown
 
     def _told(self, payloads: list[bytes], rest: Continued | Over) -> Stream:
         record, transcript = self.record, self.transcript
         held = [(payload, transcript.hear(payload, stream=True)) for payload in payloads]
-        origin = record.origin(Role.TEACHER)
+        origin = record.route.origins[Role.TEACHER]
         return Stream(record.asked, Role.TEACHER, origin, transcript, held, rest)

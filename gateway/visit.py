@@ -19,6 +19,10 @@ class Visit:
     def go_to(self, replicas: Replicas, call: Call) -> Replica:
         """Choose a replica: on a second attempt another one, if there is. Raises NoReplica."""
         last = self.replica
+        if last is None and (only := replicas.only) is not None and only.breaker.closed:
+            self.replica = only
+            only.in_flight += 1
+            return only
         replica = replicas.choose(call.affinity, last)
         if last is not None:
             last.in_flight -= 1
@@ -30,8 +34,8 @@ class Visit:
 
     def succeeded(self) -> None:
         """The replica works."""
-        if self.replica is not None:
-            self.replica.breaker.succeeded(self._probe)
+        if (replica := self.replica) is not None and not replica.breaker.spotless:
+            replica.breaker.succeeded(self._probe)
 
     def failed(self) -> None:
         """The replica does not. Neither is reported where the client left."""

@@ -68,16 +68,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     logprobs: bool = False
     include_usage: bool = False
     last_chunk: LastChunk | None = None
-
-    @property
-    def judgeable(self) -> bool:
-        """Whether the gate can read this answer's own tokens."""
-        return self.generates
-
-    @property
-    def held_at(self) -> Origin | None:
-        """The one model that can answer, since it holds what the request goes on from."""
-        return None
+    judgeable: bool = True
+    """Whether the gate can read this answer's own tokens."""
+    held_at: Origin | None = None
+    """The one model that can answer, since it holds what the request goes on from."""
 
     def body_for(self, model: str, *, stream: bool | None = None, observe: bool = False) -> bytes:
         """The bytes for an engine that knows itself as `model`.
@@ -87,14 +81,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         stripped again by `shown`.
         """
         fields = dict(self.fields)
-        fields["model"] = as_json(model)
+        fields["model"] = msgspec.Raw(_encode(model))
         if observe and not self.logprobs:
             self._observe(fields)
         streams = self.stream if stream is None else stream
         if streams != self.stream:
             fields["stream"] = TRUE if streams else FALSE
-        self._with_usage(fields, streams=streams)
-        return msgspec.json.encode(fields)
+        if streams or "stream_options" in fields:
+            self._with_usage(fields, streams=streams)
+        return _encode(fields)
 
     @abstractmethod
     def hear(self, payload: bytes, *, stream: bool) -> Reply:
@@ -159,8 +154,7 @@ def read_model(fields: Fields) -> str:
 
 def read_count(fields: Fields, name: str) -> int:
     """A number of answers, at most `MOST_CHOICES`; 1 where there is none. Raises BadRequest."""
-    count = read_integer(fields, name)
-    if count is None:
+    if name not in fields or (count := read_integer(fields, name)) is None:
         return 1
     if not 1 <= count <= MOST_CHOICES:
         raise BadRequest(name, f"must be between 1 and {MOST_CHOICES}, got {count}")
@@ -169,6 +163,8 @@ def read_count(fields: Fields, name: str) -> int:
 
 def read_integer(fields: Fields, name: str) -> int | None:
     """JSON knows no difference between 2 and 2.0. Raises BadRequest."""
+    if name not in fields:
+        return None
     number: float | None = known(fields, name, NUMBER)
     if number is None or isinstance(number, int):
         return number
@@ -215,7 +211,9 @@ STR = msgspec.json.Decoder(str | None)
 NUMBER = msgspec.json.Decoder(int | float | None)
 BOOL = msgspec.json.Decoder(bool | None)
 LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_encode = msgspec.json.Encoder().encode
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
+
 _OPTION_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _USAGE_ONLY = msgspec.Raw(b'{"include_usage":true}')

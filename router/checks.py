@@ -5,10 +5,11 @@ Pure functions of what was said and of what the request allows. A check that can
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 
 import msgspec
 
+from router.name import Name
 from router.refusal import refuses
 from router.repetition import find_loop
 
@@ -16,7 +17,7 @@ Validator = Callable[[object], str | None]
 """What is wrong with a JSON value; None: nothing is."""
 
 
-class Check(StrEnum):
+class Check(Name):
     """The checks that a route's `checks` may name."""
 
     JSON_SCHEMA = "json_schema"

@@ -5,11 +5,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import zip_longest
 
+from router.name import Name
 
-class Comparator(StrEnum):
+
+class Comparator(Name):
     """What agreement means.
 
     exact: the same characters. normalised: the same after Unicode NFKC, case folding and joining

@@ -7,10 +7,11 @@ class that rules live is the class that is replayed on traces.
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 
 from router.calibration import Calibration
 from router.deciding import DecidingTokens
+from router.name import Name
 from router.signals import Signals, mean_probability, min_probability, read_signals
 
 
@@ -22,7 +23,7 @@ class Verdict(Enum):
     ESCALATE = auto()
 
 
-class Signal(StrEnum):
+class Signal(Name):
     """What is read off the deciding tokens' logprobs."""
 
     MEAN_PROBABILITY = "mean_probability"
@@ -116,17 +117,23 @@ class ConfidenceGate:
 
     def feed(self, token: bytes, logprob: float) -> Verdict:
         """Take the answer's next token and its log-probability (nats, <= 0)."""
+        return self.feed_all(((token, logprob),))
+
+    def feed_all(self, tokens: Iterable[tuple[bytes, float]]) -> Verdict:
+        """As `feed`, token by token; those after the ruling are not looked at."""
         if self.verdict is not _WAIT:
             return self.verdict
-        self.tokens += 1
-        scan = self._scan
-        if scan.plain and b"<" not in token and b"[" not in token:  # as scan.feed would find
-            if token:
-                self._logprobs.append(logprob)
-        else:
-            self._feed_marked(token, logprob)
-        if self.tokens >= self._window_end and self._is_ripe():
-            self._decide()
+        scan, logprobs = self._scan, self._logprobs
+        for token, logprob in tokens:
+            self.tokens += 1
+            if scan.plain and b"<" not in token and b"[" not in token:  # as scan.feed would find
+                if token:
+                    logprobs.append(logprob)
+            else:
+                self._feed_marked(token, logprob)
+            if self.tokens >= self._window_end and self._is_ripe():
+                self._decide()
+                break
         return self.verdict
 
     def reasoned(self, tokens: int) -> None:
@@ -229,13 +236,8 @@ class AnswerGate:
         """As `feed`, token by token; those after the ruling are not looked at."""
         if not 0 <= choice < self._choices:
             raise ValueError(f"choice must be in 0..{self._choices - 1}, got {choice}")
-        if self.verdict is _WAIT:
-            feed = self._gates[choice].feed
-            for token, logprob in tokens:
-                if feed(token, logprob) is not _WAIT:
-                    self._decide()
-                    if self.verdict is not _WAIT:
-                        break
+        if self.verdict is _WAIT and self._gates[choice].feed_all(tokens) is not _WAIT:
+            self._decide()
         return self.verdict
 
     def reasoned(self, choice: int, tokens: int) -> None:

@@ -1,13 +1,14 @@
 """Who may answer a request: the route's mode and the client's pin make a plan."""
 
-from enum import StrEnum
+from functools import cache
 
 import msgspec
 
+from router.name import Name
 from router.trace import Reason
 
 
-class Mode(StrEnum):
+class Mode(Name):
     """How a route answers."""
 
     CASCADE = "cascade"
@@ -15,7 +16,7 @@ class Mode(StrEnum):
     TEACHER = "teacher"
 
 
-class Pin(StrEnum):
+class Pin(Name):
     """The model a client insists on, as in `support:teacher`."""
 
     STUDENT = "student"
@@ -34,6 +35,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
+@cache
 def plan(mode: Mode, pin: Pin | None, *, generates: bool = True, judgeable: bool = True) -> Plan:
     """A pin overrides the mode and means that model or none: its failure is an error.
 

@@ -60,7 +60,10 @@ def mean_probability(logprobs: Sequence[float]) -> float:
     Unlike their product it does not punish an answer for being long. `logprobs`: in nats, at
     least one.
     """
-    return math.exp(sum(map(_evidence, logprobs)) / len(logprobs))
+    total = sum(logprobs)
+    if not (total <= 0.0 and max(logprobs) <= 0.0):  # one is above 0, or NaN
+        total = sum(map(_evidence, logprobs))
+    return math.exp(total / len(logprobs))
 
 
 def min_probability(logprobs: Sequence[float]) -> float:

@@ -6,11 +6,10 @@ model is kept as its bytes (`msgspec.Raw`); where there is none the field is `UN
 because msgspec cannot decode `Raw | None`.
 """
 
-from enum import StrEnum
-
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from router.name import Name
 from router.signals import Signals
 from router.verification import Verification
 
@@ -21,7 +20,7 @@ class UnreadableTraceError(ValueError):
     """The bytes are not a record this version can read; the message says why."""
 
 
-class ServedBy(StrEnum):
+class ServedBy(Name):
     """Whose words the client read."""
 
     STUDENT = "student"
@@ -29,7 +28,7 @@ class ServedBy(StrEnum):
     BOTH = "both"
 
 
-class Reason(StrEnum):
+class Reason(Name):
     """Why that model served: the value of `x-tutelage-reason`."""
 
     CONFIDENT = "confident"
@@ -54,7 +53,7 @@ class Reason(StrEnum):
         return cls(f"check_failed:{check}")
 
 
-class Outcome(StrEnum):
+class Outcome(Name):
     """How the exchange ended for the client."""
 
     SERVED = "served"
@@ -63,7 +62,7 @@ class Outcome(StrEnum):
     CUT = "cut"  # an error after the first byte
 
 
-class Judge(StrEnum):
+class Judge(Name):
     """Who compared two answers."""
 
     SHADOW = "shadow"  # off the path, on a sample

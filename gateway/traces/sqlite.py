@@ -84,6 +84,8 @@ class SqliteWriter:
         self._exchanges = _Lane("", insert_exchanges)
         self._judgements = _Lane("judgement_", insert_judgements)
         self._closing = threading.Event()
+        self._is_closing = False
+        """The same, at the price of a look."""
         self._ended = False
         self._purge_at_s = clock.unix_s()
         # A daemon: a crash elsewhere must not leave a process that will not end.
@@ -92,22 +94,18 @@ class SqliteWriter:
 
     def put(self, record: Exchange | Judgement) -> None:
         """Takes no lock: a `deque` needs none, and the thread that empties it is not waited for."""
-        if isinstance(record, Exchange):
-            self._put(self._exchanges, record)
-        else:
-            self._put(self._judgements, record)
-
-    def _put(self, lane: _Lane[Kind], record: Kind) -> None:
-        if self._closing.is_set():
+        lane = self._exchanges if isinstance(record, Exchange) else self._judgements
+        if self._is_closing:
             self._tell(lane.prefix, Fate.CLOSED)
         elif len(lane.queue) >= self._capacity:
             self._tell(lane.prefix, Fate.QUEUE_FULL)
         else:
-            lane.queue.append(record)
+            lane.queue.append(record)  # type: ignore[arg-type]  # the lane of its kind
             if self._ended:  # while we were here
                 self._refuse()
 
     async def aclose(self) -> None:
+        self._is_closing = True
         self._closing.set()
         await asyncio.to_thread(self._thread.join)
 

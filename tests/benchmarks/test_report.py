@@ -193,4 +193,5 @@ def test_a_metric_is_read_by_one_of_its_labels() -> None:
     ],
 )
 def test_an_interpreter_says_how_it_was_built(configured: str | None, built: str) -> None:
-    assert build(configured) == built
+    assert build(configured, "anywhere") == built
+    assert build(configured, "/usr") == "the distribution's"

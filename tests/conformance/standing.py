@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from gateway import config
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, Callers
+from gateway.client_connection import client_connections
 from gateway.listening import listen
 from gateway.metrics import Metrics
 from serving.scripted_engine import Flavour
@@ -63,16 +64,24 @@ async def gateway(
             secrets={},
             find_trace=traces.find,
         ) as on:
-            app: ASGIApp = make_app(on)
-            async with _served(front(app) if front else app) as url:
+            app = make_app(on)
+            http = client_connections(app.hot, max_body_bytes=on.max_body_bytes)
+            async with _served(front(app) if front else app, None if front else http) as url:
                 yield url
 
 
 @asynccontextmanager
-async def _served(app: ASGIApp) -> AsyncIterator[str]:
+async def _served(app: ASGIApp, http: type[asyncio.Protocol] | None) -> AsyncIterator[str]:
+    """http: what the gateway's own server reads connections with; it passes `app` by."""
     with listen(config.Server(port=0)) as listener:
         server = uvicorn.Server(
-            uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False)
+            uvicorn.Config(
+                app,
+                http=http or "httptools",
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+            )
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listener]))

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gateway.asgi import Http
+from gateway.asgi import AsgiHttp
 from gateway.errors import ClientLeft
 
 pytestmark = pytest.mark.anyio
@@ -27,8 +27,8 @@ class Server:
         for _ in range(3):  # a slow client: the watcher runs before this returns
             await asyncio.sleep(0)
 
-    def http(self) -> Http:
-        return Http({"headers": []}, self.receive, self.send, max_body_bytes=100)
+    def http(self) -> AsgiHttp:
+        return AsgiHttp({"headers": []}, self.receive, self.send, max_body_bytes=100)
 
 
 async def test_the_end_of_an_exchange_is_not_taken_for_a_hang_up() -> None:

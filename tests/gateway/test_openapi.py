@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.asgi import Receive, Scope, Send
 from gateway.errors import GatewayError, NoSuchPath, Unauthorized
+from gateway.http import Http
 from gateway.openapi import DescribedApp
 from gateway.routes import HOT
 
@@ -14,14 +16,17 @@ NOT_BY_STATUS = {Unauthorized, NoSuchPath}
 """Where keys are asked for, and where nothing is served."""
 
 
-async def nowhere(*_: Any) -> None:
+class Nowhere:
     """An endpoint that nobody calls."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    async def serve(self, _: Http) -> None: ...
 
 
 def described(*, keyed: bool) -> dict[str, Any]:
     app = DescribedApp(models=["support"], keyed=keyed)
     for path in HOT:
-        app.add_hot(path, nowhere)
+        app.add_hot(path, Nowhere())
     return app.openapi()
 
 

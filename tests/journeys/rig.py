@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import config
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, Callers
+from gateway.client_connection import client_connections
 from gateway.listening import listen
 from gateway.metrics import Metrics
 from gateway.services import Services
@@ -167,8 +168,10 @@ async def rig(
 async def _listening(on: Services) -> AsyncIterator[str]:
     with listen(config.Server(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = make_app(on)
+        http = client_connections(app.hot, max_body_bytes=on.max_body_bytes)
         server = uvicorn.Server(
-            uvicorn.Config(make_app(on), lifespan="off", log_level="warning", access_log=False)
+            uvicorn.Config(app, http=http, lifespan="off", log_level="warning", access_log=False)
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listener]))
