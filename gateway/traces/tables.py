@@ -11,6 +11,7 @@ from rich.text import Text
 
 from gateway.traces.stats import RouteStats
 from router.trace import Exchange, Judge, Judgement, ModelAnswer, ServedBy
+from router.verification import Ending, Verification
 
 _ROOMY = 120
 _FIRST_WORDS = 200
@@ -94,7 +95,7 @@ def _figures(route: RouteStats) -> RenderableType:
         table.add_row(
             f"agreement, {each.by}",
             f"{each.comparator}: {share.estimate:.1%} ({share.low:.1%} to {share.high:.1%}), "
-            f"{share.judged} judged, served by the {each.served_by}",
+            f"{share.judged} judged, served by {_server(each.served_by)}",
         )
     if route.unjudged:
         table.add_row("shadows without a pair", _counts(route.unjudged))
@@ -131,6 +132,8 @@ def _facts(exchange: Exchange) -> Table:
     for name, value in (("caller", exchange.caller), ("release", exchange.release)):
         if value is not None:
             table.add_row(name, _plain(value))
+    if (verification := exchange.verification) is not None:
+        table.add_row("verification", _plain(_told(verification)))
     if exchange.propensity is not None:
         table.add_row("propensity", f"{exchange.propensity:g}")
     return table
@@ -230,6 +233,21 @@ def _plain(text: str) -> Text:
     return Text(
         "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
     )
+
+
+def _server(served_by: str) -> str:
+    return served_by if served_by == ServedBy.BOTH else f"the {served_by}"
+
+
+def _told(verification: Verification) -> str:
+    """`greedy: continued after 3 of 12 tokens; the teacher read 60 and wrote 9`."""
+    if verification.ending is Ending.UNFIT:
+        return f"{verification.rule}: not tried: {verification.why_not}"
+    told = f"{verification.rule}: {verification.ending} after {verification.agreed} of "
+    told += f"{len(verification.readings)} tokens" if verification.readings else "unread tokens"
+    spent = f"the teacher read {verification.read_tokens}, wrote {verification.written_tokens}"
+    why_not = f" ({verification.why_not})" if verification.why_not else ""
+    return f"{told}{why_not}; {spent}"
 
 
 def _hue(served_by: ServedBy | None) -> str:
