@@ -37,6 +37,7 @@ from router.verify import Draft, rule_on, text_of
 from router.verify_rules import Drafted
 
 _OVER = frozenset({"stop", "length", "tool_calls"})
+_NOT_OVERRULED = "a check failed, which only the teacher's own words could overrule"
 _ASK_IDS = b',"return_token_ids":true}'
 
 
@@ -92,6 +93,8 @@ async def _check(record: Record, pair: VerifyPair, work: Verifying) -> None:
     """Raises Unfit."""
     if work.notes is None:
         raise Unfit(work.why_not)
+    if not pair.exact and work.deferred.startswith("check_failed:"):
+        raise Unfit(_NOT_OVERRULED)
     check_is_text(record.asked.fields)
     await pair.check(record.until_s)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from router.deferral import Bools, Floats
 from router.policy import Mode
 from router.sampling import is_sampled
-from router.trace import Exchange, Judge, Judgement, Outcome, ServedBy
+from router.trace import Exchange, Judge, Judgement, Outcome, Reason, ServedBy
 
 _BLOCK_S = 3600.0
 _MISSED = frozenset({"shed", "failed"})
@@ -96,7 +96,7 @@ def gather(records: Sequence[Record], comparator: str, confidence: Confidence) -
     came = _came(records)
     for at, (exchange, judgements) in enumerate(records):
         sure = confidence(exchange)
-        failed_check = (exchange.reason or "").startswith("check_failed:")
+        failed_check = _deferred_for(exchange).startswith("check_failed:")
         evidence.confidence[at] = sure or 0.0
         evidence.servable[at] = sure is not None and not failed_check
         if exchange.propensity is not None:
@@ -105,12 +105,21 @@ def gather(records: Sequence[Record], comparator: str, confidence: Confidence) -
             evidence.propensity[at] = exchange.propensity * came_of_it
         if (agreement := agreement_of(judgements, comparator)) is not None:
             evidence.loss[at], evidence.judged[at] = 1.0 - agreement, True
+        if exchange.served_by is ServedBy.BOTH:
+            continue  # a verified answer: what it cost is neither a draft's nor a teacher's price
         if exchange.cost_usd is not None and exchange.saved_usd is not None:
             by_student = exchange.served_by is ServedBy.STUDENT
             # saved = teacher's price of what was served - all that was spent, student's included
             evidence.teacher_usd[at] = exchange.cost_usd + exchange.saved_usd
             evidence.student_usd[at] = exchange.cost_usd if by_student else -exchange.saved_usd
     return evidence
+
+
+def _deferred_for(exchange: Exchange) -> str:
+    """Why the student did not serve, also where the teacher let its words stand."""
+    if exchange.reason is Reason.VERIFIED and exchange.verification is not None:
+        return exchange.verification.deferred
+    return exchange.reason or ""
 
 
 def agreement_of(judgements: Iterable[Judgement], comparator: str) -> float | None:

@@ -8,6 +8,7 @@ from router.evidence import Record, gather, is_planned_on
 from router.fidelity import estimate_fidelity
 from router.replay import replay
 from router.trace import Exchange, Judge, Judgement, Outcome, Reason, ServedBy
+from router.verification import Ending, Verification
 
 HOUR = 3600.0
 
@@ -63,6 +64,22 @@ def test_the_comparator_that_was_asked_for_is_the_one_that_counts() -> None:
     assert gather([record], "label", as_ruled).loss == [0.0]
     assert gather([record], "exact", as_ruled).loss == [1.0]
     assert not gather([record], "normalised", as_ruled).judged[0]
+
+
+def test_a_verified_answer_tells_why_the_student_deferred_and_no_price() -> None:
+    verified = exchange(
+        reason=Reason.VERIFIED,
+        served_by=ServedBy.BOTH,
+        verification=Verification(
+            rule="greedy", deferred=Reason.CHECK_REFUSAL.value, ending=Ending.KEPT
+        ),
+    )
+
+    found = gather([(verified, ())], "label", as_ruled)
+
+    assert not found.servable[0]
+    assert np.isnan(found.teacher_usd[0])
+    assert np.isnan(found.student_usd[0])
 
 
 def test_what_failed_a_check_or_had_no_signal_no_threshold_would_have_served() -> None:
