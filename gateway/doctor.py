@@ -14,6 +14,7 @@ from gateway.chat import ChatReply, parse_reply
 from gateway.config import Route, Settings, Upstream
 from gateway.deep_doctor import Depth, show
 from gateway.refusal import read_error
+from gateway.responses import LOGPROBS_WISH, ResponsesReply, read_response
 from gateway.sse import DONE, SseDecoder
 from gateway.verify_doctor import examined
 from router.policy import Mode
@@ -103,6 +104,21 @@ class Probe:
         self._ask(tools=[_TOOL])
         return "accepted"
 
+    def tool_stream_logprobs(self) -> str:
+        chunks = self._stream(logprobs=True, tools=[_TOOL])
+        if not any(choice.tokens() for chunk in chunks for choice in chunk.parts):
+            raise Unfit("asked for, none came in the stream")
+        return "accepted"
+
+    def responses(self) -> str:
+        return f"{len(self._respond().parts)} message"
+
+    def responses_logprobs(self) -> str:
+        reply = self._respond(include=[LOGPROBS_WISH], top_logprobs=1)
+        if not any(part.tokens() for part in reply.parts):
+            raise Unfit("asked for, none came")
+        return "given"
+
     def priority(self) -> str:
         self._ask(priority=1)
         return "accepted; vLLM heeds it with --scheduling-policy priority"
@@ -123,18 +139,33 @@ class Probe:
             )
         return parse_reply(response.content)
 
+    def _respond(self, **more: object) -> ResponsesReply:
+        question = {"input": "Say yes.", "max_output_tokens": 16, "temperature": 0, **more}
+        response = self._client.post("/responses", json={"model": self._upstream.model, **question})
+        if response.status_code != httpx.codes.OK:
+            raise Unfit(
+                f"status {response.status_code}: {read_error(response.content).message[:120]}"
+            )
+        return read_response(response.content)
+
     def _stream(self, **more: object) -> list[ChatReply]:
         body = {"model": self._upstream.model, **_QUESTION, "stream": True, **more}
         decoder, payloads = SseDecoder(), list[bytes]()
         with self._client.stream("POST", "/chat/completions", json=body) as response:
             if response.status_code != httpx.codes.OK:
-                raise Unfit(f"status {response.status_code}")
+                words = read_error(response.read()).message[:120]
+                raise Unfit(f"status {response.status_code}: {words}")
             for data in response.iter_bytes():
                 payloads += decoder.feed(data)
         if not payloads or payloads[-1] != DONE:
             raise Unfit("the stream ended without [DONE]")
         return [parse_reply(payload) for payload in payloads[:-1]]
 
+
+_TOOL_STREAM, _RESPONSES = "tool stream logprobs", "responses logprobs"
+
+_WITHOUT_SIGNAL = {_TOOL_STREAM: "streams with tools", _RESPONSES: "/v1/responses"}
+"""What the teacher answers alone where the student has no logprobs for it."""
 
 _CHECKS: dict[str, Callable[[Probe], str]] = {
     "reachable": Probe.reachable,
@@ -146,6 +177,9 @@ _CHECKS: dict[str, Callable[[Probe], str]] = {
     "stream logprobs": Probe.stream_logprobs,
     "json_schema": Probe.json_schema,
     "tools": Probe.tools,
+    _TOOL_STREAM: Probe.tool_stream_logprobs,
+    "responses": Probe.responses,
+    _RESPONSES: Probe.responses_logprobs,
     "priority": Probe.priority,
 }
 
@@ -223,8 +257,16 @@ def _verdict(
     for name in (route.student, route.teacher):
         if route.shadow.rate > 0 and name in refusing:
             return False, f"{name} takes no priority: unset upstreams.{name}.background_priority"
-        if route.fallback == "verify" and not able.get((route.teacher, _verifies(route))):
-            return False, f"{route.teacher} cannot {_verifies(route)}: deferrals are answered anew"
+    if route.fallback == "verify" and not able.get((route.teacher, _verifies(route))):
+        return False, f"{route.teacher} cannot {_verifies(route)}: deferrals are answered anew"
+    blind = [
+        what
+        for capability, what in _WITHOUT_SIGNAL.items()
+        if route.mode is Mode.CASCADE and not able.get((route.student, capability))
+    ]
+    if blind:
+        why = f"{route.student} gives no logprobs there, so the teacher answers"
+        return True, f"cascade works, but for {' and '.join(blind)}: {why}"
     return True, f"{route.mode.value} works"
 
 

@@ -46,7 +46,7 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
     numbering: Numbering = msgspec.field(default_factory=Numbering)
 
     def hear(self, payload: bytes, *, stream: bool) -> "ResponsesReply":
-        return _EVENT.decode(payload) if stream else _whole(_RESPONSE.decode(payload))
+        return _EVENT.decode(payload) if stream else read_response(payload)
 
     def shown(self, payload: bytes, reply: "ResponsesReply", origin: Origin) -> bytes:  # type: ignore[override]  # what `hear` gave
         if not self.logprobs:
@@ -114,6 +114,11 @@ def parse_responses(body: bytes) -> ResponsesRequest:
 def stored_request(*, stream: bool, logprobs: bool) -> ResponsesRequest:
     """What a stored response is shown by: its own request is not known any more."""
     return ResponsesRequest(raw=b"", fields={}, model="", stream=stream, logprobs=logprobs)
+
+
+def read_response(body: bytes) -> "ResponsesReply":
+    """A whole response. Raises msgspec.DecodeError when it is none."""
+    return _whole(_RESPONSE.decode(body))
 
 
 class _Content(msgspec.Struct):

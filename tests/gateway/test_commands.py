@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio.to_thread
 import pytest
 
-from serving.scripted_engine import ScriptedEngine
+from serving.scripted_engine import Flavour, ScriptedEngine
 from serving.scripts import Say, Status
 from tests.journeys.rig import rig
 
@@ -39,10 +39,16 @@ async def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[s
 
 @contextlib.asynccontextmanager
 async def two_engines(
-    tmp_path: Path, of_student: str = "[upstreams.student]", of_route: str = ""
+    tmp_path: Path,
+    of_student: str = "[upstreams.student]",
+    of_route: str = "",
+    flavour: Flavour = "vllm",
 ) -> AsyncIterator[tuple[ScriptedEngine, str]]:
     """The student, and the path of a config that names both."""
-    async with ScriptedEngine(model="student") as student, ScriptedEngine(model="teacher") as other:
+    async with (
+        ScriptedEngine(model="student", flavour=flavour) as student,
+        ScriptedEngine(model="teacher") as other,
+    ):
         path = tmp_path / "tutelage.toml"
         text = CONFIG.replace("[upstreams.student]", of_student) + of_route
         path.write_text(text.format(student=student.base_url, teacher=other.base_url))
@@ -109,7 +115,7 @@ async def test_doctor_finds_two_healthy_engines_and_a_route_that_works(tmp_path:
     found = json.loads(seen.stdout)
     assert seen.returncode == 0
     assert found["routes"]["support"]["works"] is True
-    assert len(found["upstreams"]) == 20
+    assert len(found["upstreams"]) == 26
     assert all(finding["present"] for finding in found["upstreams"])
 
 
@@ -120,6 +126,16 @@ async def test_doctor_says_what_a_student_without_logprobs_means(tmp_path: Path)
 
     assert seen.returncode == 1
     assert "gives no logprobs: every request goes to the teacher" in seen.stdout
+
+
+async def test_doctor_says_what_the_teacher_answers_alone(tmp_path: Path) -> None:
+    async with two_engines(tmp_path, flavour="llamacpp") as (_, path):
+        seen = await run("doctor", "--config", path, "--json")
+
+    found = json.loads(seen.stdout)["routes"]["support"]
+    assert seen.returncode == 0
+    assert found["works"] is True
+    assert "but for streams with tools and /v1/responses: student gives no" in found["why"]
 
 
 async def test_doctor_asks_a_dead_engine_nothing_further(tmp_path: Path) -> None:
