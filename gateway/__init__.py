@@ -10,7 +10,7 @@ A request, in the order in which the modules see it:
  5. callers      an API key becomes a name (keys: the file they are kept in)
  6. wire         OpenAI bytes to typed values, and the splicing of what goes on to an engine:
                  chat, completions, responses, embeddings, each with its own shapes (openai_form,
-                 response_form, response_events: put right where an engine's differ)
+                 older_logprobs, response_form, response_events: put right where an engine's differ)
  7. admission    a slot, held until the last byte left or the client hung up
  8. cascade      student, gate, teacher: who answers; verify: the teacher reads a deferred draft
  9. upstream     one backend: call says what is asked of it, slots how many at a time,

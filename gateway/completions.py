@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.chat import Message, TokenUsage, read_tokens
 from gateway.errors import BadRequest
+from gateway.older_logprobs import OlderLogprobs
 from gateway.openai_form import as_openai, without_logprobs
 from gateway.origin import Origin
 from gateway.reply import Token
@@ -38,10 +39,12 @@ class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
     """`POST /v1/completions`. Several prompts, each with n choices, are choices of one answer.
 
     With `echo` the prompt is a part of each answer, with logprobs that are not the model's own
-    choices: not judgeable.
+    choices: not judgeable. older: writes the logprobs of the one answer that the client reads,
+    where it asked for them.
     """
 
     path: ClassVar[str] = "/completions"
+    older: OlderLogprobs | None = None
 
     def hear(self, payload: bytes, *, stream: bool) -> "CompletionReply":
         return CompletionReply() if payload == _NOTHING else _REPLY.decode(payload)
@@ -49,8 +52,13 @@ class CompletionRequest(Asked, frozen=True, kw_only=True, gc=False):
     def shown(self, payload: bytes, reply: "CompletionReply", origin: Origin) -> bytes | None:  # type: ignore[override]  # what `hear` gave
         if payload == _NOTHING:
             return None
-        if not self.logprobs:
+        if self.older is None:
             payload = without_logprobs(payload, [choice.logprobs for choice in reply.parts])
+        else:
+            for choice in reply.parts:
+                if is_there(raw := choice.logprobs):
+                    written = self.older.rewritten(raw, choice.index)
+                    payload = payload.replace(bytes(raw), written, 1)
         return as_openai(payload, reply, self)
 
     def _observe(self, fields: dict[str, msgspec.Raw]) -> None:
@@ -71,6 +79,7 @@ def parse_completion(body: bytes) -> CompletionRequest:
             f"{prompts} prompts with n = {each} are {prompts * each} choices; "
             f"at most {_MOST_CHOICES} travel in one answer",
         )
+    logprobs = read_integer(fields, "logprobs") is not None
     stream, include_usage = read_flag(fields, "stream"), read_include_usage(fields)
     return CompletionRequest(
         raw=body,
@@ -79,7 +88,8 @@ def parse_completion(body: bytes) -> CompletionRequest:
         stream=stream,
         choices=prompts * each,
         prompts=prompts,
-        logprobs=read_integer(fields, "logprobs") is not None,
+        logprobs=logprobs,
+        older=OlderLogprobs() if logprobs else None,
         include_usage=include_usage,
         last_chunk=LastChunk(each) if stream and include_usage else None,
         judgeable=not read_flag(fields, "echo"),

@@ -21,7 +21,7 @@ _NULL_EXTRA = re.compile(
     rb',"(?:phase|namespace|created_by|encrypted_content|(?:input|output)_messages'
     rb'|[ke][vc]_transfer_params)":null'
 )
-_NULL = msgspec.Raw(b"null")
+_NULL, _ZERO = msgspec.Raw(b"null"), msgspec.Raw(b"0")
 _A_RESPONSE = msgspec.Raw(b'"response"')
 _A_CALL = msgspec.Raw(b'"function_call"')
 _COMPLETED = msgspec.Raw(b'"response.completed"')
@@ -60,8 +60,8 @@ _DEFAULTS = dict.fromkeys(_NULLABLE, _NULL) | {
     }.items()
 }
 _USAGE = {
-    "input_tokens_details": msgspec.Raw(b'{"cached_tokens":0}'),
-    "output_tokens_details": msgspec.Raw(b'{"reasoning_tokens":0}'),
+    "input_tokens_details": {"cache_write_tokens": _ZERO, "cached_tokens": _ZERO},
+    "output_tokens_details": {"reasoning_tokens": _ZERO},
 }
 _PART = {"annotations": msgspec.Raw(b"[]"), "logprobs": msgspec.Raw(b"[]")}
 _TOOL = {"description": _NULL, "parameters": _NULL, "strict": _NULL}
@@ -117,12 +117,20 @@ def _response(fields: dict[str, msgspec.Raw], asked: Fields) -> dict[str, msgspe
             said = asked.get(name, _NULL)
             fields[name] = default if said == _NULL else said
     if (usage := fields["usage"]) != _NULL:
-        fields["usage"] = _with(usage, _USAGE)
+        fields["usage"] = _usage(usage)
     if bytes(fields["tools"]) != b"[]":
         fields["tools"] = _raw([_with(tool, _TOOL) for tool in _LIST.decode(fields["tools"])])
     if b'"function_call"' in bytes(fields["output"]):
         fields["output"] = _raw([_item(item) for item in _LIST.decode(fields["output"])])
     return fields
+
+
+def _usage(raw: msgspec.Raw) -> msgspec.Raw:
+    fields = _FIELDS.decode(raw)
+    for name, details in _USAGE.items():
+        told = fields.get(name, _NULL)
+        fields[name] = _raw(details) if told == _NULL else _with(told, details)
+    return _raw(fields)
 
 
 def _item(raw: msgspec.Raw) -> msgspec.Raw:

@@ -79,8 +79,15 @@ def test_a_response_that_a_limit_cut_short_ends_as_incomplete(status: str, kind:
 def test_usage_without_details_gets_them() -> None:
     usage = shown({**BARE, "usage": {"input_tokens": 1, "output_tokens": 2}})["usage"]
 
-    assert usage["input_tokens_details"] == {"cached_tokens": 0}
+    assert usage["input_tokens_details"] == {"cached_tokens": 0, "cache_write_tokens": 0}
     assert usage["output_tokens_details"] == {"reasoning_tokens": 0}
+
+
+def test_details_that_are_there_are_completed() -> None:
+    told = {"input_tokens": 9, "output_tokens": 2, "input_tokens_details": {"cached_tokens": 7}}
+    usage = shown({**BARE, "usage": told})["usage"]
+
+    assert usage["input_tokens_details"] == {"cached_tokens": 7, "cache_write_tokens": 0}
 
 
 @pytest.mark.parametrize(
