@@ -10,7 +10,10 @@ import msgspec
 
 from gateway.wire import UNREADABLE, as_json
 
-_IN_A_PART = ("response.output_text.", "response.content_part.", "response.refusal.")
+_IN_A_PART = (
+    *("response.output_text.", "response.content_part.", "response.refusal."),
+    "response.reasoning_text.",
+)
 _WITH_LOGPROBS = ("response.output_text.delta", "response.output_text.done")
 _ZERO = msgspec.Raw(b"0")
 _NOTHING = msgspec.Raw(b"[]")

@@ -81,7 +81,9 @@ class _Reply(Protocol):
 
 
 def as_openai_response(payload: bytes, reply: _Reply, asked: Fields, *, stream: bool) -> bytes:
-    """`asked`: the request's own fields; none where they are not known any more."""
+    """`asked`: the request's own fields, none where they are not known any more; and `created_at`,
+    when it came.
+    """
     if reply.response is None and reply.item is None and reply.part is None:
         return payload
     payload = _NULL_EXTRA.sub(b"", payload).replace(b'"logprobs":null', b'"logprobs":[]')
@@ -116,6 +118,8 @@ def _response(fields: dict[str, msgspec.Raw], asked: Fields) -> dict[str, msgspe
         if fields.get(name, _NULL) == _NULL:
             said = asked.get(name, _NULL)
             fields[name] = default if said == _NULL else said
+    if "created_at" in asked:
+        fields.setdefault("created_at", asked["created_at"])
     if (usage := fields["usage"]) != _NULL:
         fields["usage"] = _usage(usage)
     if bytes(fields["tools"]) != b"[]":

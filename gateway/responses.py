@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.call import Ending
 from gateway.chat import ChatToken, as_evidence
+from gateway.clock import Clock
 from gateway.errors import BadRequest, GatewayError
 from gateway.origin import Origin, unmark
 from gateway.reply import Token
@@ -38,11 +39,15 @@ TERMINAL = frozenset({"response.completed", "response.incomplete", "response.fai
 
 
 class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
-    """`POST /v1/responses`. numbering: of the one stream in which a client reads the answer."""
+    """`POST /v1/responses`. numbering: of the one stream in which a client reads the answer.
+
+    came_s: when it came, in unix seconds; None where there was no clock.
+    """
 
     path: ClassVar[str] = "/responses"
     ending: ClassVar[Ending] = Ending.TERMINAL_EVENT
     previous: str | None = None
+    came_s: int | None = None
     numbering: Numbering = msgspec.field(default_factory=Numbering)
 
     def hear(self, payload: bytes, *, stream: bool) -> "ResponsesReply":
@@ -56,7 +61,10 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
             payload = _swap(payload, own, origin.mark(own))
             if before := reply.response.previous_response_id:  # lies where this one does
                 payload = _swap(payload, before, origin.mark(before))
-        payload = as_openai_response(payload, reply, self.fields, stream=self.stream)
+        asked = self.fields
+        if reply.response is not None and self.came_s is not None:
+            asked = {**asked, "created_at": as_json(self.came_s)}
+        payload = as_openai_response(payload, reply, asked, stream=self.stream)
         return self.numbering.numbered(payload, reply) if self.stream else payload
 
     def framed(self, payload: bytes) -> bytes:
@@ -85,8 +93,11 @@ class ResponsesRequest(Asked, frozen=True, kw_only=True, gc=False):
         fields.setdefault("top_logprobs", ONE)
 
 
-def parse_responses(body: bytes) -> ResponsesRequest:
-    """Raises BadRequest naming the field that is missing or of the wrong type."""
+def parse_responses(body: bytes, clock: Clock | None = None) -> ResponsesRequest:
+    """Raises BadRequest naming the field that is missing or of the wrong type.
+
+    clock: dates what llama.cpp leaves without a date, the first events of a stream.
+    """
     fields = read_fields(body)
     model = read_model(fields)
     if not is_there(fields.get("input", NULL)) and not is_there(fields.get("prompt", NULL)):
@@ -106,6 +117,7 @@ def parse_responses(body: bytes) -> ResponsesRequest:
         logprobs=as_json(LOGPROBS_WISH) in include,
         include_usage=True,
         judgeable=not read_flag(fields, "background"),
+        came_s=int(clock.unix_s()) if clock is not None else None,
         previous=held[0] if held else None,
         held_at=held[1] if held else None,
     )

@@ -1,5 +1,7 @@
 """The URL table and nothing else."""
 
+from functools import partial
+
 from gateway.chat import parse_chat
 from gateway.completions import parse_completion
 from gateway.embeddings import parse_detokenize, parse_embeddings, parse_tokenize
@@ -22,6 +24,7 @@ HOT: dict[str, Parse] = {
 
 def mount(app: FrontApp, on: Services) -> None:
     """Hot paths are raw ASGI endpoints; the cold ones are ordinary FastAPI routes."""
-    for path, parse in HOT.items():
+    dated: dict[str, Parse] = {"/v1/responses": partial(parse_responses, clock=on.clock)}
+    for path, parse in {**HOT, **dated}.items():
         app.add_hot(path, HotEndpoint(on, parse))
     app.include_router(cold_routes(on))
