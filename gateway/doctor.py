@@ -259,15 +259,20 @@ def _verdict(
             return False, f"{name} takes no priority: unset upstreams.{name}.background_priority"
     if route.fallback == "verify" and not able.get((route.teacher, _verifies(route))):
         return False, f"{route.teacher} cannot {_verifies(route)}: deferrals are answered anew"
+    return True, f"{route.mode.value} works{_but(route, able)}"
+
+
+def _but(route: Route, able: Mapping[tuple[str, str], bool]) -> str:
+    """What a cascade does not cover."""
     blind = [
         what
         for capability, what in _WITHOUT_SIGNAL.items()
         if route.mode is Mode.CASCADE and not able.get((route.student, capability))
     ]
-    if blind:
-        why = f"{route.student} gives no logprobs there, so the teacher answers"
-        return True, f"cascade works, but for {' and '.join(blind)}: {why}"
-    return True, f"{route.mode.value} works"
+    if not blind:
+        return ""
+    why = f"{route.student} gives no logprobs there, so the teacher answers"
+    return f", but for {' and '.join(blind)}: {why}"
 
 
 def _verifies(route: Route) -> str:
