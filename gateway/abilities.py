@@ -147,11 +147,12 @@ class Abilities:
         if not calls:
             raise Lacking("one was required, none came")
         try:
-            json.loads(calls[0].function.arguments)
+            made = isinstance(json.loads(calls[0].function.arguments), dict)
         except ValueError:
-            raise Lacking(
-                f"its arguments are no JSON: {calls[0].function.arguments[:60]!r}"
-            ) from None
+            made = False
+        if not made:
+            said = calls[0].function.arguments[:60]
+            raise Lacking(f"its arguments are no JSON object: {said!r}")
         return f"{calls[0].function.name}({calls[0].function.arguments[:40]})"
 
     def schema(self) -> str:

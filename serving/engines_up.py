@@ -58,6 +58,7 @@ def _up(
         screen.say(f"engine {engine.name}: log: {engine.log}")
     running = Running(engines, gateway_url=None, roster=Roster(home.run), screen=screen)
     story.callback(running.forget)
+    running.begin()
     supervisor = Supervisor(engines, on_change=running.engine_changed)
     story.callback(supervisor.stop)
     story.callback(screen.say, "stopping the engines")

@@ -23,21 +23,18 @@ class Running:
         self._gateway_pid: int | None = None
         self._lock = threading.Lock()
 
+    def begin(self) -> None:
+        """All of them are about to start: who lists them now sees that."""
+        with self._lock:
+            for engine in self._engines.values():
+                self._note(engine, State.STARTING)
+            self._write()
+
     def engine_changed(self, change: Change) -> None:
-        engine = self._engines[change.name]
         if change.state not in {State.STOPPED, State.FAILED}:  # `up` itself tells these two
             self._screen.say(f"engine {change.name}: {change.note.partition(chr(10))[0]}")
         with self._lock:
-            self._rows[change.name] = EngineRow(
-                name=change.name,
-                state=change.state.value,
-                pid=engine.pid,
-                host=engine.spec.found_at,
-                port=engine.spec.port,
-                model=engine.spec.model,
-                log=engine.log,
-                since=datetime.now(UTC),
-            )
+            self._note(self._engines[change.name], change.state)
             self._write()
 
     def gateway_is(self, pid: int | None) -> None:
@@ -47,6 +44,18 @@ class Running:
 
     def forget(self) -> None:
         self._roster.forget(os.getpid())
+
+    def _note(self, engine: Engine, state: State) -> None:
+        self._rows[engine.name] = EngineRow(
+            name=engine.name,
+            state=state.value,
+            pid=engine.pid,
+            host=engine.spec.found_at,
+            port=engine.spec.port,
+            model=engine.spec.model,
+            log=engine.log,
+            since=datetime.now(UTC),
+        )
 
     def _write(self) -> None:
         self._roster.write(

@@ -68,6 +68,7 @@ def _up(
     engines = engines_of(deployment, logs=home.logs, env=env)
     running = Running(engines, gateway_url=deployment.url, roster=Roster(home.run), screen=screen)
     story.callback(running.forget)
+    running.begin()
     supervisor = Supervisor(engines, on_change=running.engine_changed)
     story.callback(supervisor.stop)
     supervisor.start()

@@ -61,6 +61,7 @@ async def test_what_an_engine_can_is_found(script: Say, ask: Ask, seen: str) -> 
         (Say("Yes", "."), Abilities.schema, "a schema was asked for, and 'Yes.' came"),
         (Say("[1]"), Abilities.schema, "a schema was asked for"),
         (Say("Waiting", "."), Abilities.tool_call, "one was required, none came"),
+        (Say(tool_calls=(ToolCall("wait", '"wai"'),)), Abilities.tool_call, "no JSON object"),
         (Say("yes"), Abilities.prompt_logprobs, "asked for, none came"),
         (
             Status(400, {"error": {"message": "tools need a parser"}}),

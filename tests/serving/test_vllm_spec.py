@@ -1,6 +1,8 @@
 """The checked form of a vLLM engine, and the command line that it becomes."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -245,3 +247,19 @@ def test_the_record_of_flags_is_whole() -> None:
     assert len(FLAGS.flags) > 300
     with pytest.raises(UnknownToVllm, match=r"it has auto_awq, .* more"):
         FLAGS.must_have_name("--quantization", "???", key="quantization")
+
+
+def test_the_example_in_the_readme_is_a_spec_that_uses_every_key_but_those_of_a_cpu() -> None:
+    readme = Path(__file__).parents[2] / "serving" / "README.md"
+    (block,) = [
+        each
+        for each in re.findall(r"```toml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+        if 'kind = "vllm"' in each
+    ]
+    (table,) = tomllib.loads(block)["engines"].values()
+
+    shown = VllmSpec.model_validate({**table, "name": "teacher"})
+
+    of_a_cpu = {"device", "kv_cache_gib", "threads"}
+    named_beside = {"pipeline_parallel", "data_parallel", "chunked_prefill"}
+    assert shown.model_fields_set == set(VllmSpec.model_fields) - of_a_cpu - named_beside
