@@ -55,7 +55,8 @@ class Server(_Section):
 
     Past `max_in_flight`, up to `max_queued` requests wait up to `queue_s` for their turn, which
     comes to each caller in turn; the others get 429. `caller_share`: how much of `max_in_flight`
-    one caller may hold.
+    one caller may hold. `state`: the file of thresholds applied by `tutelage tune`, which go
+    before the gate's own.
     """
 
     host: str = "127.0.0.1"
@@ -70,6 +71,7 @@ class Server(_Section):
 
     auth: Literal["keys", "none"] = "none"
     keys: StoreUrl | None = None
+    state: StoreUrl | None = None
 
     @model_validator(mode="after")
     def _no_open_door(self) -> Self:

@@ -1,4 +1,4 @@
-"""Which files the traces and the keys are in."""
+"""Which files the traces, the keys and the applied thresholds are in."""
 
 import sys
 from collections.abc import Mapping
@@ -29,6 +29,11 @@ def default_store(env: Mapping[str, str], *, platform: str = sys.platform) -> st
 def default_keys(env: Mapping[str, str], *, platform: str = sys.platform) -> str:
     """`keys.db`, in the same folder."""
     return f"{_SCHEME}{_home(env, platform) / 'keys.db'}"
+
+
+def default_state(env: Mapping[str, str], *, platform: str = sys.platform) -> str:
+    """`state.db`, in the same folder."""
+    return f"{_SCHEME}{_home(env, platform) / 'state.db'}"
 
 
 def _home(env: Mapping[str, str], platform: str) -> Path:

@@ -1,7 +1,7 @@
 """What a client's `model` stands for: a student, a teacher and the rule between them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.errors import BadRequest, UnknownModel
 from gateway.http import HeaderLines
@@ -9,6 +9,7 @@ from gateway.origin import Origin
 from gateway.upstream import Upstream
 from gateway.verify_pair import VerifyPair
 from gateway.wire import Asked
+from router.calibration import Calibration
 from router.checks import Check
 from router.cost import Price
 from router.divergence import Comparator
@@ -40,7 +41,7 @@ class Route:
     teacher: Upstream
     student_price: Price
     teacher_price: Price
-    signal: Signal
+    signal: Signal | Calibration
     threshold: float
     window_tokens: int
     label: str | None
@@ -91,6 +92,7 @@ class RouteTable:
 
     def __init__(self, routes: list[Route]) -> None:
         self._routes = routes
+        self._configured = {route.name: route.signal for route in routes}
         self._found: dict[str, tuple[Route, Pin | None]] = {}
         for route in routes:
             self._found[route.name] = (route, None)
@@ -99,6 +101,28 @@ class RouteTable:
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
+
+    def __contains__(self, name: str) -> bool:
+        return any(route.name == name for route in self._routes)
+
+    def adopt(self, name: str, threshold: float, calibration: Calibration | None) -> None:
+        """From now on this route rules so. Raises StaleCalibration."""
+        for place, route in enumerate(self._routes):
+            if route.name != name:
+                continue
+            if calibration is not None:
+                calibration.must_fit(
+                    student=route.student.model,
+                    label=route.label,
+                    window_tokens=route.window_tokens,
+                )
+            # Without one, by the signal of the config, which a calibration may have taken over.
+            signal = calibration or self._configured[name]
+            ruled = replace(route, threshold=threshold, signal=signal)
+            self._routes[place] = ruled
+            for model, (held, pin) in self._found.items():
+                if held is route:
+                    self._found[model] = (ruled, pin)
 
     @property
     def models(self) -> list[str]:

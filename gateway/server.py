@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import uvicorn
 import uvloop
 
 from gateway import config
+from gateway.adopting import Adopting
 from gateway.app import make_app, open_services
 from gateway.callers import Anyone, KeyHolders
 from gateway.client_connection import client_connections
@@ -21,20 +23,30 @@ from gateway.clock import SystemClock
 from gateway.keys import Keyring, KeyringError
 from gateway.ledger import Ledger, new_memory
 from gateway.listening import PortTaken
-from gateway.location import UnknownStore, store_path
+from gateway.location import UnknownStore, default_state, store_path
 from gateway.metrics import Metrics, zero_gauges
+from gateway.rulings import Rulings, RulingsError
 from gateway.traces import open_writer
 from gateway.traces.reading import find_trace
 from gateway.traces.schema import connect_writer
 from gateway.traces.store import TraceStoreError
 from gateway.workers import Workers
+from router.calibration import StaleCalibration
 
 log = logging.getLogger(__name__)
 
 _GC_THRESHOLDS = (20_000, 20, 20)
 """The default, 700 allocations, is reached every dozen requests."""
 
-CANNOT_START = (config.ConfigError, PortTaken, KeyringError, TraceStoreError, UnknownStore)
+CANNOT_START = (
+    config.ConfigError,
+    KeyringError,
+    PortTaken,
+    RulingsError,
+    StaleCalibration,
+    TraceStoreError,
+    UnknownStore,
+)
 """What is wrong with the machine or the config, not with the program."""
 
 _GAUGES_EVERY_S = 1
@@ -181,9 +193,7 @@ async def serve(
     callers = KeyHolders(Keyring(keys), clock) if settings.server.auth == "keys" else Anyone()
     secrets = config.secrets(settings)
     traces = open_writer(store, settings.traces, clock=clock, on_outcome=metrics.traced)
-
-    async def read_gauges() -> None:
-        metrics.read_gauges()
+    state = store_path(settings.server.state or default_state(os.environ))
 
     try:
         async with open_services(
@@ -196,6 +206,13 @@ async def serve(
             clock=clock,
         ) as on:
             app = make_app(on)
+            adopting = Adopting(Rulings(state), on.routes)
+            adopting.start()
+
+            async def each_second() -> None:
+                metrics.read_gauges()
+                adopting.look()
+
             server = _Server(
                 uvicorn.Config(
                     app,
@@ -206,7 +223,7 @@ async def serve(
                     server_header=False,
                     proxy_headers=False,  # nobody here asks for a client's address
                     timeout_graceful_shutdown=round(settings.server.drain_s),
-                    callback_notify=read_gauges,
+                    callback_notify=each_second,
                     timeout_notify=_GAUGES_EVERY_S,
                 ),
                 ready,

@@ -81,7 +81,7 @@ def gather(records: Sequence[Record], comparator: str, confidence: Confidence) -
     Where pairs were missed, the propensity of those of the same hour is what was drawn times the
     share that came: so busy hours, in which shadows give way, count for what they are.
     """
-    records = [each for each in records if ruled(each[0])]
+    records = judgeable(records)
     number = len(records)
     evidence = Evidence(
         confidence=np.zeros(number),
@@ -120,6 +120,15 @@ def _deferred_for(exchange: Exchange) -> str:
     if exchange.reason is Reason.VERIFIED and exchange.verification is not None:
         return exchange.verification.deferred
     return exchange.reason or ""
+
+
+def judgeable(records: Sequence[Record]) -> Sequence[Record]:
+    """What a gate ruled on, from the first to the last that could have been judged: before and
+    after shadowing was off. Where it never was on, all of them.
+    """
+    records = [each for each in records if ruled(each[0])]
+    at = [place for place, (each, _) in enumerate(records) if each.propensity is not None]
+    return records[at[0] : at[-1] + 1] if at else records
 
 
 def agreement_of(judgements: Iterable[Judgement], comparator: str) -> float | None:

@@ -125,7 +125,9 @@ def promise(evidence: Evidence, threshold: float, *, max_risk: float, delta: flo
     at = evidence.part(evidence.served(threshold))
     judged = at.part(at.judged)
     bound = _bound_for(at)
-    if bound is Bound.BINOMIAL:
+    if np.isnan(at.propensity).any():
+        upper = 1.0  # some could not have been judged
+    elif bound is Bound.BINOMIAL:
         upper = binomial_upper_bound(round(float(judged.loss.sum())), len(judged), delta)
     else:
         upper = betting_upper_bound(judged.loss, judged.propensity, _floor(at), delta)
@@ -145,14 +147,15 @@ class _Test:
         # Of all down to each place; those that could not be drawn say nothing.
         self._least = np.fmin.accumulate(falling.propensity)
         self._most = np.fmax.accumulate(falling.propensity)
+        self._blind = np.cumsum(np.isnan(falling.propensity))
         self._binary = _is_binary(self._judged.loss)
         self._capital: dict[float, Floats] = {}
 
     def p_value(self, threshold: float) -> float:
         above = int(np.searchsorted(self._all_falling, -threshold, side="right"))
         judged = int(np.searchsorted(self._judged_falling, -threshold, side="right"))
-        if not judged:
-            return 1.0
+        if not judged or self._blind[above - 1]:
+            return 1.0  # of those that nobody could have judged nothing can be promised
         floor = float(self._least[above - 1])
         if self._binary and floor == self._most[above - 1]:
             return binomial_p_value(round(float(self._wrong[judged - 1])), judged, self._max_risk)

@@ -17,7 +17,7 @@ from router.evidence import (
     agreement_of,
     gather,
     is_planned_on,
-    ruled,
+    judgeable,
 )
 from router.fitting import Pair, calibrate
 from router.reliability import Bin, reliability
@@ -96,7 +96,7 @@ def tune(
 
     Raises NothingToTune; TooFewPairs and NoContrast where a calibration was wished for.
     """
-    records = [each for each in records if ruled(each[0])]
+    records = judgeable(records)
     if not records:
         raise NothingToTune(f"{route}: no gate has ruled on any request in these traces")
     comparator = wish.comparator or _comparator(route, records)
@@ -148,7 +148,7 @@ def rehearse(
 
     The bounds hold each for itself, and only for thresholds that these records did not suggest.
     """
-    records = [each for each in records if ruled(each[0])]
+    records = judgeable(records)
     if not records:
         raise NothingToTune(f"{route}: no gate has ruled on any request in these traces")
     comparator = wish.comparator or _comparator(route, records)
@@ -287,6 +287,12 @@ def _doubts(records: Sequence[Record], evidence: Evidence) -> list[str]:
         doubts.append(
             f"{evidence.missed} of {sampled} pairs were missed (shed or failed); those that came "
             "stand in for them"
+        )
+    blind = int((np.isnan(evidence.propensity) & evidence.servable).sum())
+    if blind:
+        doubts.append(
+            f"{blind} requests could not have been judged, so no threshold at or below their "
+            "confidence is promised: verified loosely, or shadowing was off meanwhile"
         )
     half = np.arange(len(evidence)) < len(evidence) // 2
     before, after = (replay(evidence.part(each), 0.0).risk for each in (half, ~half))

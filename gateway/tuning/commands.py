@@ -67,6 +67,11 @@ def tune(parser: argparse.ArgumentParser) -> Runner:
     parser.add_argument(
         "--comparator", help="what agreement means (default: the route's first comparator)"
     )
+    parser.add_argument(
+        "--apply",
+        metavar="WHY",
+        help="put the threshold in force, for this reason; running gateways follow within 2 s",
+    )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="the curve as a picture")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -74,6 +79,8 @@ def tune(parser: argparse.ArgumentParser) -> Runner:
         wished = (arguments.max_risk, arguments.teacher_share, arguments.budget, arguments.replay)
         if all(each is None for each in wished):
             parser.error("say what is wished for: --max-risk 0.02, for one; or --replay 0.8")
+        if arguments.apply is not None and (arguments.config is None or arguments.replay):
+            parser.error("--apply goes with --config and a wish: it is the gateway's own state")
         # rich, numpy and sqlite wait for the command that needs them: --help stays fast.
         from gateway.tuning.report import report  # noqa: PLC0415
 

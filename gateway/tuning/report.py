@@ -9,10 +9,12 @@ from rich.console import Console
 
 from gateway.clock import SystemClock
 from gateway.config import ConfigError, Route, load
-from gateway.location import UnknownStore, default_store, store_path
+from gateway.location import UnknownStore, default_state, default_store, store_path
+from gateway.rulings import Ruling, Rulings, RulingsError
 from gateway.traces.reading import SqliteReader
 from gateway.traces.store import TraceStoreError
 from gateway.tuning import chart, tables
+from router.calibration import StaleCalibration
 from router.deferral import NoContrast
 from router.evidence import Record
 from router.fitting import TooFewPairs
@@ -27,6 +29,8 @@ _TROUBLE = (
     NoContrast,
     NothingToTune,
     OSError,
+    RulingsError,
+    StaleCalibration,
     TooFewPairs,
     TraceStoreError,
     UnknownStore,
@@ -45,6 +49,8 @@ def report(arguments: argparse.Namespace) -> int:
         label, window_tokens = (route.label, route.gate.window_tokens) if route else (None, 0)
         found = tune(arguments.route, records, wish, label=label, window_tokens=window_tokens)
         _show(arguments, found)
+        if arguments.apply is not None and found.promise is not None and route is not None:
+            _apply(arguments, found, found.promise.threshold)
     except _TROUBLE as trouble:
         sys.stderr.write(f"tutelage tune: {trouble}\n")
         return 2
@@ -104,6 +110,28 @@ def _show(arguments: argparse.Namespace, found: Tuned) -> None:
         _console().print(tables.findings(found))
     if arguments.svg is not None:
         arguments.svg.write_text(chart.risk_by_coverage(found), encoding="utf-8")
+
+
+def _apply(arguments: argparse.Namespace, found: Tuned, threshold: float) -> None:
+    """Raises StaleCalibration where the traces are of another student than the config's."""
+    settings = load(arguments.config)
+    if found.calibration is not None:
+        route = settings.routes[found.route]
+        found.calibration.must_fit(
+            student=settings.upstreams[route.student].model,
+            label=route.label,
+            window_tokens=route.gate.window_tokens,
+        )
+    state = store_path(settings.server.state or default_state(os.environ))
+    applied = Rulings(state).apply(
+        found.route,
+        Ruling(threshold, found.calibration),
+        who=os.environ.get("USER") or f"uid {os.getuid()}",
+        why=arguments.apply,
+        now_s=SystemClock().unix_s(),
+    )
+    was = f"{applied.before.threshold:g}" if applied.before is not None else "the config's"
+    sys.stderr.write(f"applied: {found.route} rules by {threshold:g}, before by {was} ({state})\n")
 
 
 def _console() -> Console:

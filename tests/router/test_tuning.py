@@ -146,3 +146,29 @@ def test_a_replay_of_the_threshold_that_ruled_is_what_happened() -> None:
     assert kept.judged == point.judged
     assert point.risk is not None
     assert point.risk.estimate < kept.risk_bound < 0.1
+
+
+def test_of_deferrals_that_nobody_could_judge_nothing_is_promised() -> None:
+    """As where a route verifies loosely: what the gate deferred is not compared."""
+    records: list[Record] = [
+        (exchange, judgements)
+        if exchange.served_by is ServedBy.STUDENT
+        else (replace(exchange, propensity=None), ())
+        for exchange, judgements in traffic(6000)
+    ]
+    found = tuned(records, Wish(max_risk=0.09))
+
+    assert found.promise is not None
+    assert found.promise.threshold > max(
+        exchange.confidence or 0.0 for exchange, _ in records if exchange.propensity is None
+    )
+    assert any("could not have been judged" in each for each in found.doubts)
+    ((_, kept),) = rehearse("support", records, [0.5], Wish())
+    assert kept.risk_bound == 1.0
+
+
+def test_the_time_before_shadowing_was_switched_on_does_not_count() -> None:
+    early: list[Record] = [(replace(each, propensity=None), ()) for each, _ in traffic(500)]
+    late = traffic(3000, seed=1)
+
+    assert tuned([*early, *late], Wish(max_risk=0.06)) == tuned(late, Wish(max_risk=0.06))

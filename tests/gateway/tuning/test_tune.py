@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from gateway.rulings import Rulings
 from gateway.traces.schema import connect_writer
 from gateway.traces.scrub import Content
 from gateway.traces.sqlite import SqliteWriter
@@ -25,6 +26,8 @@ teacher = "small"
 compare = ["label"]
 [traces]
 store = "sqlite://{store}"
+[server]
+state = "sqlite://{store}.state"
 """
 
 
@@ -45,6 +48,12 @@ def store(tmp_path: Path) -> str:
             writer.put(each)
     asyncio.run(writer.aclose())
     return f"sqlite://{path}"
+
+
+def configured(store: str, folder: Path) -> Path:
+    config = folder / "tutelage.toml"
+    config.write_text(CONFIG.format(store=store.removeprefix("sqlite://")))
+    return config
 
 
 def run(*arguments: str) -> int:
@@ -96,8 +105,7 @@ def test_the_picture_is_an_svg_with_the_wish_and_the_choice(store: str, tmp_path
 def test_a_calibrated_score_needs_the_route_that_it_is_for(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = tmp_path / "tutelage.toml"
-    config.write_text(CONFIG.format(store=store.removeprefix("sqlite://")))
+    config = configured(store, tmp_path)
     wished = ("--max-risk", "0.06", "--score", "calibrated")
 
     assert run("support", "--store", store, *wished) == 2
@@ -122,3 +130,33 @@ def test_a_wish_is_needed_and_must_be_a_share(
 def test_a_route_without_traces_is_named(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("nowhere", "--store", store, "--max-risk", "0.1") == 2
     assert "nowhere: no gate has ruled on any request" in capsys.readouterr().err
+
+
+def test_what_is_applied_is_written_down_with_who_and_why(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = str(configured(store, tmp_path))
+    for risk, score, why in (("0.06", "recorded", "first"), ("0.05", "calibrated", "second")):
+        wished = ("--max-risk", risk, "--score", score, "--apply", why)
+        assert run("support", "--config", config, *wished) == 0
+    first, second = Rulings(Path(f"{store.removeprefix('sqlite://')}.state")).all()
+
+    assert "applied: support rules by" in capsys.readouterr().err
+    assert (first.route, first.why, first.before) == ("support", "first", None)
+    assert (second.why, second.before) == ("second", first.after)
+    assert second.after.calibration is not None
+    assert second.after.calibration.student == "small"
+    assert first.who
+
+
+def test_a_refusal_applies_nothing(store: str, tmp_path: Path) -> None:
+    config = str(configured(store, tmp_path))
+
+    assert run("support", "--config", config, "--max-risk", "0.001", "--apply", "now") == 3
+    assert not Path(f"{store.removeprefix('sqlite://')}.state").exists()
+
+
+def test_to_apply_takes_a_config(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("support", "--store", store, "--max-risk", "0.06", "--apply", "now")
+    assert "--apply goes with --config" in capsys.readouterr().err

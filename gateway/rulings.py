@@ -1,0 +1,129 @@
+"""Thresholds applied while gateways run: one SQLite file, a row for each change, none ever altered.
+
+Each says who changed what, when, why, from what and to what; a route's last one is in force.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from router.calibration import Calibration
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rulings (
+    number INTEGER PRIMARY KEY,
+    route TEXT NOT NULL,
+    applied_s REAL NOT NULL,
+    who TEXT NOT NULL,
+    why TEXT NOT NULL,
+    before TEXT,
+    after TEXT NOT NULL
+) STRICT
+"""
+_LAST = """
+SELECT after FROM rulings WHERE route = ? ORDER BY number DESC LIMIT 1
+"""
+_IN_FORCE = """
+SELECT route, applied_s, who, why, before, after FROM rulings
+WHERE number IN (SELECT max(number) FROM rulings GROUP BY route)
+"""
+_ALL = "SELECT route, applied_s, who, why, before, after FROM rulings ORDER BY number"
+_PUT = """
+INSERT INTO rulings (route, applied_s, who, why, before, after) VALUES (?, ?, ?, ?, ?, ?)
+"""
+_WAIT_S = 0.25
+"""For a lock: gateways read in the midst of requests."""
+
+
+class RulingsError(Exception):
+    """The file cannot be used; the message says which and why."""
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """calibration: None rules by the route's own signal."""
+
+    threshold: float
+    calibration: Calibration | None = None
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """before: None where the config was in force. applied_s: unix seconds."""
+
+    route: str
+    applied_s: float
+    who: str
+    why: str
+    before: Ruling | None
+    after: Ruling
+
+
+class Rulings:
+    """The file at `path`, opened anew by every call. All raise RulingsError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def make(self) -> None:
+        """Make the file if there is none."""
+        with self._open():
+            pass
+
+    def apply(self, route: str, ruling: Ruling, *, who: str, why: str, now_s: float) -> Applied:
+        """Gateways follow within 2 s."""
+        with self._open() as file:
+            file.execute("BEGIN IMMEDIATE")
+            last = file.execute(_LAST, (route,)).fetchone()
+            before = last[0] if last is not None else None
+            after = msgspec.json.encode(ruling).decode()
+            file.execute(_PUT, (route, now_s, who, why, before, after))
+        return _applied((route, now_s, who, why, before, after))
+
+    def in_force(self) -> list[Applied]:
+        """The last one of each route."""
+        return self._read(_IN_FORCE)
+
+    def all(self) -> list[Applied]:
+        """Oldest first."""
+        return self._read(_ALL)
+
+    def _read(self, sql: str) -> list[Applied]:
+        uri = f"file:{quote(str(self.path))}?mode=ro"
+        with self._own_error(), closing(sqlite3.connect(uri, uri=True, timeout=_WAIT_S)) as file:
+            return [_applied(row) for row in file.execute(sql)]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with self._own_error():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch(mode=0o600)
+            with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as file, file:
+                file.execute(_SCHEMA)
+                yield file
+
+    @contextmanager
+    def _own_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error, msgspec.DecodeError) as error:
+            raise RulingsError(
+                f"{self.path}: applied thresholds cannot be used: {error}"
+            ) from error
+
+
+def _applied(row: tuple[str, float, str, str, str | None, str]) -> Applied:
+    route, applied_s, who, why, before, after = row
+    return Applied(
+        route,
+        applied_s,
+        who,
+        why,
+        _RULING.decode(before) if before is not None else None,
+        _RULING.decode(after),
+    )
+
+
+_RULING = msgspec.json.Decoder(Ruling)

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from gateway.rulings import Ruling, Rulings, RulingsError
+from tests.router.judged_pairs import DULL
+
+
+def test_every_change_is_kept_and_the_last_of_each_route_is_in_force(tmp_path: Path) -> None:
+    rulings = Rulings(tmp_path / "new" / "state.db")
+    rulings.apply("a", Ruling(0.7), who="ann", why="try", now_s=1.0)
+    rulings.apply("b", Ruling(0.5), who="ann", why="try", now_s=2.0)
+    last = rulings.apply("a", Ruling(0.8, DULL), who="bob", why="safer", now_s=3.0)
+
+    assert [each.after.threshold for each in rulings.all()] == [0.7, 0.5, 0.8]
+    assert {each.route: each.after for each in rulings.in_force()} == {
+        "a": Ruling(0.8, DULL),
+        "b": Ruling(0.5),
+    }
+    assert (last.before, last.who, last.why, last.applied_s) == (Ruling(0.7), "bob", "safer", 3.0)
+
+
+def test_reading_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    """Or gateways, which look at its time, would read it for ever."""
+    rulings = Rulings(tmp_path / "state.db")
+    rulings.apply("a", Ruling(0.7), who="ann", why="try", now_s=1.0)
+    before = rulings.path.stat().st_mtime_ns
+    rulings.in_force()
+
+    assert rulings.path.stat().st_mtime_ns == before
+
+
+def test_another_programs_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"not a database at all, but long enough to be looked at")
+
+    with pytest.raises(RulingsError, match=r"state\.db: applied thresholds cannot be used"):
+        Rulings(path).in_force()
