@@ -23,6 +23,6 @@ A request, in the order in which the modules see it:
                  (metrics count into a ledger; exposition makes text of ledgers)
 
 app makes all of these; config says with which values. Thresholds that were applied since (tuning
-finds them, rulings keeps them) are put in force by adopting. Commands: ask, and doctor (deep_doctor: abilities that upstreams were
-seen to have, prospects that routes have by them).
+finds them, rulings keeps them) are put in force by adopting. Commands: ask, and doctor
+(deep_doctor: abilities that upstreams were seen to have, prospects that routes have by them).
 """
