@@ -60,7 +60,7 @@ vllm: $(VENV)/.local  ## vLLM's CPU build in an environment of its own (3.5 GB),
 	@$(BIN)/python -m serving.prepare
 	@$(BIN)/python -m tests.vllm.environment $(VLLM)
 
-test-vllm: $(VENV)/.dev vllm  ## the contracts on a real vLLM (minutes; x86-64 Linux)
+test-vllm: $(VENV)/.dev vllm  ## contracts and journeys on a real vLLM (minutes; x86-64 Linux)
 	@$(BIN)/python -m tests.vllm.run $(VLLM) $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts

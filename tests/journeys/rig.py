@@ -157,7 +157,7 @@ async def rig(
                 secrets={},
                 find_trace=traces.find,
             ) as on,
-            _listening(on) as url,
+            listening(on) as url,
             httpx.AsyncClient(base_url=url, timeout=30) as http,
             AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
         ):
@@ -165,7 +165,7 @@ async def rig(
 
 
 @asynccontextmanager
-async def _listening(on: Services) -> AsyncIterator[str]:
+async def listening(on: Services) -> AsyncIterator[str]:
     with listen(config.Server(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = make_app(on)
