@@ -1,6 +1,7 @@
 """Answers as users get them: a GGUF served by llama.cpp, asked over HTTP, with token logprobs."""
 
 import json
+import logging
 import math
 import time
 import urllib.request
@@ -18,6 +19,9 @@ from serving.triage.task import Answer, NotAnAnswer, Sentiment, messages, parse_
 
 MAX_ANSWER_TOKENS = 24
 TIMEOUT_S = 120.0
+SAY_EVERY = 200
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,13 @@ def ask(url: str, item: Feedback) -> ServedAnswer:
 
 def ask_all(url: str, items: Sequence[Feedback], *, at_once: int) -> list[ServedAnswer]:
     """Every item once, in order, `at_once` in flight (1 to measure latency)."""
+    answers: list[ServedAnswer] = []
     with ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(lambda item: ask(url, item), items))
+        for answer in pool.map(lambda item: ask(url, item), items):
+            answers.append(answer)
+            if len(answers) % SAY_EVERY == 0:
+                log.info("%d of %d answered", len(answers), len(items))
+    return answers
 
 
 def save_answers(answers: Sequence[ServedAnswer], path: Path) -> None:

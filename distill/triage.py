@@ -71,9 +71,6 @@ log = logging.getLogger(__name__)
 TEMPLATE_EVERY = 6
 """One batch in so many trains the answer's template too."""
 
-CALIBRATION_TEXTS = 600
-"""Calibration texts that the served models are asked: both take minutes for them on two cores."""
-
 TIMED_TEXTS = 90
 
 Part = Literal[Split.TRAIN, Split.CALIBRATION]
@@ -263,13 +260,13 @@ def _models(at: Workshop) -> dict[str, tuple[Path, Path | None]]:
 
 
 def _texts(part: str) -> list[Feedback]:
-    """All test texts (the one place of this package that opens them), or some of calibration.
+    """All texts of a part (the one place of this package that opens the test part).
 
     In random order, so that any beginning of a run is a sample of the whole.
     """
     items = open_test(TestPurpose.EVALUATION) if part == "test" else load(Split.CALIBRATION)
     random.Random(1).shuffle(items)  # noqa: S311 - not a secret
-    return items if part == "test" else items[:CALIBRATION_TEXTS]
+    return items
 
 
 @dataclass(frozen=True)
