@@ -75,8 +75,8 @@ TIMED_TEXTS = 90
 
 Part = Literal[Split.TRAIN, Split.CALIBRATION]
 
-THRESHOLD_SLACK = 0.01
-"""How far below the teacher's accuracy the recommended cascade may lie, on calibration texts."""
+THRESHOLD_SLACK = 0.005
+"""How far below the teacher's accuracy the recommended cascade may lie."""
 
 
 def train_teacher(at: Workshop, recipe: TeacherRecipe) -> None:

@@ -67,6 +67,14 @@ def test_the_recommended_threshold_is_the_lowest_that_holds() -> None:
     assert deferral_at(pair, found.threshold) == found
 
 
+def test_a_cascade_that_only_happens_to_be_as_good_is_not_enough() -> None:
+    lucky = answers([RIGHT] * 6 + [WRONG, RIGHT], [0.9] * 4 + [0.6] * 4)
+    pair = paired(ITEMS, lucky, TEACHER)  # one more and one less right than the teacher
+
+    assert deferral_at(pair, 0.5).accuracy == pair.teacher_right.mean()
+    assert recommended_threshold(pair, slack=0.0).threshold == pytest.approx(0.61)
+
+
 def test_a_student_that_is_surely_wrong_gets_no_threshold() -> None:
     pair = paired(ITEMS, answers([WRONG] * 8, [1.0] * 8), TEACHER)
     with pytest.raises(NoServingThreshold):
