@@ -79,9 +79,6 @@ class Route:
     def upstream(self, role: Role) -> Upstream:
         return self.student if role is Role.STUDENT else self.teacher
 
-    def price(self, role: Role) -> Price:
-        return self.student_price if role is Role.STUDENT else self.teacher_price
-
     def rule(self, *, stream: bool) -> GateRule:
         """A stream is judged by its opening, a whole answer by all of it."""
         return self._rules[stream]

@@ -1,7 +1,6 @@
 """`tutelage engines up`: the engines of a config file alone, watched until Ctrl-C."""
 
 import signal
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,30 +11,22 @@ from rich.console import Console
 from serving.deployment import read_deployment
 from serving.elsewhere import look
 from serving.engines_table import elsewhere_table
-from serving.errors import BadConfig, ServingError
+from serving.errors import BadConfig
 from serving.fleet import engines_of
 from serving.home import Home
-from serving.interrupts import signals_interrupt
 from serving.roster import Roster
 from serving.running import Running
 from serving.screen import Screen
+from serving.story import to_its_end
 from serving.supervisor import Supervisor
 
 
 def run(config: Path, only: Sequence[str], *, env: Mapping[str, str], console: Console) -> int:
     """Exit status: 0 after Ctrl-C or SIGTERM, 1 after an error, which is printed."""
-    screen = Screen(console, clock=time.monotonic)
-    try:
-        with signals_interrupt(), ExitStack() as story:
-            _up(config, only, Home.of(env), env=env, screen=screen, story=story)
-    except KeyboardInterrupt:
-        screen.say("stopped; nothing is left running")
-        return 0
-    except ServingError as error:
-        screen.fail(str(error))
-        return 1
-    finally:
-        screen.rest()
+    return to_its_end(
+        console,
+        lambda screen, story: _up(config, only, Home.of(env), env=env, screen=screen, story=story),
+    )
 
 
 def _up(

@@ -6,7 +6,6 @@ Whatever ends it, everything it started ends too, gateway first: in order when i
 
 import json
 import shlex
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,17 +16,17 @@ from rich.console import Console
 
 from serving import embedded
 from serving.deployment import Deployment, read_deployment
-from serving.errors import BadConfig, PortTaken, ServingError
+from serving.errors import BadConfig, PortTaken
 from serving.fleet import engines_of
 from serving.gateway_child import GatewayChild, gateway_must_accept
 from serving.guided_tour import guided_tour
 from serving.home import Home
-from serving.interrupts import signals_interrupt
 from serving.ports import port_is_free
 from serving.prepare import prepare
 from serving.roster import Roster
 from serving.running import Running
 from serving.screen import Screen
+from serving.story import to_its_end
 from serving.supervisor import Supervisor
 from serving.triage.task import messages
 
@@ -44,18 +43,10 @@ class Wishes:
 
 def run(wishes: Wishes, *, env: Mapping[str, str], console: Console) -> int:
     """Exit status: 0 after Ctrl-C or SIGTERM, 1 after an error, which is printed."""
-    screen = Screen(console, clock=time.monotonic)
-    try:
-        with signals_interrupt(), ExitStack() as story:
-            _up(wishes, Home.of(env), env=env, screen=screen, story=story)
-    except KeyboardInterrupt:
-        screen.say("stopped; nothing is left running")
-        return 0
-    except ServingError as error:
-        screen.fail(str(error))
-        return 1
-    finally:
-        screen.rest()
+    return to_its_end(
+        console,
+        lambda screen, story: _up(wishes, Home.of(env), env=env, screen=screen, story=story),
+    )
 
 
 def _up(
