@@ -48,12 +48,14 @@ class Adopting:
             if self._adopted.get(applied.route) == applied or applied.route not in self._routes:
                 continue
             after = applied.after
-            self._routes.adopt(applied.route, after.threshold, after.calibration)
+            threshold = after.threshold if after is not None else None
+            calibration = after.calibration if after is not None else None
+            self._routes.adopt(applied.route, threshold, calibration)
             self._adopted[applied.route] = applied
             log.warning(
-                "route %s: threshold %g, applied by %s on %s: %s",
+                "route %s: threshold %s, applied by %s on %s: %s",
                 applied.route,
-                after.threshold,
+                "of the config" if threshold is None else f"{threshold:g}",
                 applied.who,
                 datetime.fromtimestamp(applied.applied_s, UTC).strftime("%Y-%m-%d %H:%M UTC"),
                 applied.why,

@@ -89,7 +89,7 @@ class RouteTable:
 
     def __init__(self, routes: list[Route]) -> None:
         self._routes = routes
-        self._configured = {route.name: route.signal for route in routes}
+        self._configured = {route.name: (route.threshold, route.signal) for route in routes}
         self._found: dict[str, tuple[Route, Pin | None]] = {}
         for route in routes:
             self._found[route.name] = (route, None)
@@ -102,8 +102,8 @@ class RouteTable:
     def __contains__(self, name: str) -> bool:
         return any(route.name == name for route in self._routes)
 
-    def adopt(self, name: str, threshold: float, calibration: Calibration | None) -> None:
-        """From now on this route rules so. Raises StaleCalibration."""
+    def adopt(self, name: str, threshold: float | None, calibration: Calibration | None) -> None:
+        """From now on this route rules so; None is the config's. Raises StaleCalibration."""
         for place, route in enumerate(self._routes):
             if route.name != name:
                 continue
@@ -113,8 +113,10 @@ class RouteTable:
                     label=route.label,
                     window_tokens=route.window_tokens,
                 )
+            configured, signal = self._configured[name]
             # Without one, by the signal of the config, which a calibration may have taken over.
-            signal = calibration or self._configured[name]
+            signal = calibration or signal
+            threshold = configured if threshold is None else threshold
             ruled = replace(route, threshold=threshold, signal=signal)
             self._routes[place] = ruled
             for model, (held, pin) in self._found.items():

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS rulings (
 ) STRICT
 """
 _LAST = """
-SELECT after FROM rulings WHERE route = ? ORDER BY number DESC LIMIT 1
+SELECT before, after FROM rulings WHERE route = ? ORDER BY number DESC LIMIT 1
 """
 _IN_FORCE = """
 SELECT route, applied_s, who, why, before, after FROM rulings
@@ -35,6 +35,8 @@ _ALL = "SELECT route, applied_s, who, why, before, after FROM rulings ORDER BY n
 _PUT = """
 INSERT INTO rulings (route, applied_s, who, why, before, after) VALUES (?, ?, ?, ?, ?, ?)
 """
+_CONFIGS = "null"
+"""After a change that puts the config in force again."""
 _WAIT_S = 0.25
 """For a lock: gateways read in the midst of requests."""
 
@@ -51,14 +53,14 @@ class Ruling(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """before: None where the config was in force. applied_s: unix seconds."""
+    """before, after: None where the config was, or is, in force. applied_s: unix seconds."""
 
     route: str
     applied_s: float
     who: str
     why: str
     before: Ruling | None
-    after: Ruling
+    after: Ruling | None
 
 
 class Rulings:
@@ -77,10 +79,24 @@ class Rulings:
         with self._open() as file:
             file.execute("BEGIN IMMEDIATE")
             last = file.execute(_LAST, (route,)).fetchone()
-            before = last[0] if last is not None else None
-            after = msgspec.json.encode(ruling).decode()
-            file.execute(_PUT, (route, now_s, who, why, before, after))
-        return _applied((route, now_s, who, why, before, after))
+            before = last[1] if last is not None else None
+            row = (route, now_s, who, why, before, msgspec.json.encode(ruling).decode())
+            file.execute(_PUT, row)
+        return _applied(row)
+
+    def revert(self, route: str, *, who: str, why: str, now_s: float) -> Applied:
+        """Puts back what was in force before the last change: of a revert, what it took back.
+
+        Raises RulingsError too where nothing was ever applied.
+        """
+        with self._open() as file:
+            file.execute("BEGIN IMMEDIATE")
+            last = file.execute(_LAST, (route,)).fetchone()
+            if last is None:
+                raise RulingsError(f"{self.path}: nothing was ever applied to route {route!r}")
+            row = (route, now_s, who, why, last[1], last[0] or _CONFIGS)
+            file.execute(_PUT, row)
+        return _applied(row)
 
     def in_force(self) -> list[Applied]:
         """The last one of each route."""
@@ -126,4 +142,4 @@ def _applied(row: tuple[str, float, str, str, str | None, str]) -> Applied:
     )
 
 
-_RULING = msgspec.json.Decoder(Ruling)
+_RULING = msgspec.json.Decoder(Ruling | None)

@@ -10,7 +10,7 @@ Runner = Callable[[argparse.Namespace], int]
 
 
 def tune(parser: argparse.ArgumentParser) -> Runner:
-    """Find a route's threshold from its judged traces, with a promise; or replay some."""
+    """Find a route's threshold from its judged traces, with a promise; replay some; or revert."""
     parser.add_argument("route", metavar="ROUTE", help="a route's name, as in the traces")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--config", type=Path, help="the TOML file that names the store")
@@ -72,11 +72,22 @@ def tune(parser: argparse.ArgumentParser) -> Runner:
         metavar="WHY",
         help="put the threshold in force, for this reason; running gateways follow within 2 s",
     )
+    parser.add_argument(
+        "--revert",
+        metavar="WHY",
+        help="put back what was in force before the last change, for this reason, and nothing else",
+    )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="the curve as a picture")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def run(arguments: argparse.Namespace) -> int:
         wished = (arguments.max_risk, arguments.teacher_share, arguments.budget, arguments.replay)
+        if arguments.revert is not None:
+            if arguments.config is None or arguments.apply or any(wished):
+                parser.error("--revert goes with --config alone: it is the gateway's own state")
+            from gateway.tuning.report import revert  # noqa: PLC0415 - as below
+
+            return revert(arguments)
         if all(each is None for each in wished):
             parser.error("say what is wished for: --max-risk 0.02, for one; or --replay 0.8")
         if arguments.apply is not None and (arguments.config is None or arguments.replay):

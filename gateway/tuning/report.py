@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from gateway.config import ConfigError, Route, load
+from gateway.config import ConfigError, Route, Settings, load
 from gateway.location import UnknownStore, default_state, default_store, store_path
 from gateway.rulings import Ruling, Rulings, RulingsError
 from gateway.traces.reading import SqliteReader
@@ -55,6 +55,36 @@ def report(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"tutelage tune: {trouble}\n")
         return 2
     return 0 if found.promise is not None else REFUSED
+
+
+def revert(arguments: argparse.Namespace) -> int:
+    """0, or 2 where nothing can be put back."""
+    try:
+        _route(arguments)
+        rulings = _rulings(load(arguments.config))
+        back = rulings.revert(
+            arguments.route, who=_who(), why=arguments.revert, now_s=SystemClock().unix_s()
+        )
+    except _TROUBLE as trouble:
+        sys.stderr.write(f"tutelage tune: {trouble}\n")
+        return 2
+    sys.stderr.write(
+        f"reverted: {back.route} rules by {_named(back.after)}, before by {_named(back.before)} "
+        f"({rulings.path})\n"
+    )
+    return 0
+
+
+def _rulings(settings: Settings) -> Rulings:
+    return Rulings(store_path(settings.server.state or default_state(os.environ)))
+
+
+def _who() -> str:
+    return os.environ.get("USER") or f"uid {os.getuid()}"
+
+
+def _named(ruling: Ruling | None) -> str:
+    return f"{ruling.threshold:g}" if ruling is not None else "the config's"
 
 
 def _route(arguments: argparse.Namespace) -> Route | None:
@@ -122,16 +152,18 @@ def _apply(arguments: argparse.Namespace, found: Tuned, threshold: float) -> Non
             label=route.label,
             window_tokens=route.gate.window_tokens,
         )
-    state = store_path(settings.server.state or default_state(os.environ))
-    applied = Rulings(state).apply(
+    rulings = _rulings(settings)
+    applied = rulings.apply(
         found.route,
         Ruling(threshold, found.calibration),
-        who=os.environ.get("USER") or f"uid {os.getuid()}",
+        who=_who(),
         why=arguments.apply,
         now_s=SystemClock().unix_s(),
     )
-    was = f"{applied.before.threshold:g}" if applied.before is not None else "the config's"
-    sys.stderr.write(f"applied: {found.route} rules by {threshold:g}, before by {was} ({state})\n")
+    sys.stderr.write(
+        f"applied: {found.route} rules by {threshold:g}, before by {_named(applied.before)} "
+        f"({rulings.path})\n"
+    )
 
 
 def _console() -> Console:

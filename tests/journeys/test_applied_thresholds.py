@@ -22,6 +22,10 @@ FITTING = replace(DULL, student="student", label=None, window_tokens=24)
 
 def apply(rulings: Rulings, ruling: Ruling) -> None:
     rulings.apply("support", ruling, who="ann", why="a test", now_s=0.0)
+    later(rulings)
+
+
+def later(rulings: Rulings) -> None:
     later_ns = rulings.path.stat().st_mtime_ns + 1_000_000_000
     os.utime(rulings.path, ns=(later_ns, later_ns))  # file systems' clocks are coarse
 
@@ -74,6 +78,24 @@ async def test_without_a_calibration_the_configs_signal_rules_again(tmp_path: Pa
         await on.ask()
 
         assert (await on.traces.exchange()).confidence == pytest.approx(math.exp(UNSURE))
+
+
+async def test_after_a_revert_of_the_first_change_the_config_rules_again(tmp_path: Path) -> None:
+    rulings = Rulings(tmp_path / "state.db")
+    async with rig() as on:
+        adopting = Adopting(rulings, on.on.routes)
+        adopting.start()
+        apply(rulings, Ruling(0.5, FITTING))
+        adopting.look()
+        rulings.revert("support", who="ann", why="a test", now_s=0.0)
+        later(rulings)
+        adopting.look()
+        on.student.script(Say("41", logprob=UNSURE))
+
+        await on.ask()
+        exchange = await on.traces.exchange()
+
+        assert (exchange.threshold, exchange.confidence) == (0.8, math.exp(UNSURE))
 
 
 async def test_a_calibration_of_another_student_is_refused_and_leaves_the_rule(

@@ -144,9 +144,31 @@ def test_what_is_applied_is_written_down_with_who_and_why(
     assert "applied: support rules by" in capsys.readouterr().err
     assert (first.route, first.why, first.before) == ("support", "first", None)
     assert (second.why, second.before) == ("second", first.after)
+    assert second.after is not None
     assert second.after.calibration is not None
     assert second.after.calibration.student == "small"
     assert first.who
+
+
+def test_a_revert_puts_back_what_was_before_and_says_so(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = str(configured(store, tmp_path))
+    assert run("support", "--config", config, "--revert", "too soon") == 2
+    assert "nothing was ever applied to route 'support'" in capsys.readouterr().err
+    assert run("support", "--config", config, "--max-risk", "0.06", "--apply", "first") == 0
+    capsys.readouterr()
+
+    assert run("support", "--config", config, "--revert", "complaints") == 0
+    assert "reverted: support rules by the config's, before by 0." in capsys.readouterr().err
+    first, second = Rulings(Path(f"{store.removeprefix('sqlite://')}.state")).all()
+    assert (second.why, second.before, second.after) == ("complaints", first.after, None)
+
+
+def test_a_revert_goes_alone(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("support", "--store", store, "--revert", "complaints")
+    assert "--revert goes with --config alone" in capsys.readouterr().err
 
 
 def test_a_refusal_applies_nothing(store: str, tmp_path: Path) -> None:
