@@ -2,8 +2,8 @@
 
 The thread looks into the queue every `_LINGER_S`, which costs less than being woken for each
 record, so a kill -9 loses what was put in the last 200 ms and no more. While the store fails (disk
-full, file locked) the batch is kept and tried again and the queue fills; what finds it full is
-dropped and counted.
+full, file locked) the batch is kept and tried again and the queue fills; what finds it full, in
+records or in bytes, is dropped and counted.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic
 
+from msgspec import Raw
+
 from gateway.clock import Clock
 from gateway.traces.keys import first_key
 from gateway.traces.rows import insert_exchanges, insert_judgements
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 _LINGER_S = 0.1
 _RETRY_S = 1.0
 _BATCH = 2048
+_CAPACITY_BYTES = 64 * 2**20
 _PURGE_EVERY_S = 3600.0
 _PURGE_CHUNK = 500
 _DAY_S = 86_400.0
@@ -36,11 +39,16 @@ _DAY_S = 86_400.0
 
 @dataclass(slots=True)
 class _Lane(Generic[Kind]):
-    """The records of one kind that wait. Fates are told under `prefix`."""
+    """The records of one kind that wait. Fates are told under `prefix`.
+
+    came_bytes, left_bytes: of all that ever waited, each counted by one thread.
+    """
 
     prefix: str
     insert: Callable[[sqlite3.Connection, Sequence[Kind], Content], Counter[Fate]]
     queue: deque[Kind] = field(default_factory=deque)
+    came_bytes: int = 0
+    left_bytes: int = 0
 
     def head(self, most: int | None = _BATCH) -> "_Batch[Kind]":
         # One call into C: nothing is put meanwhile.
@@ -74,13 +82,18 @@ class SqliteWriter:
         clock: Clock,
         on_outcome: Callable[[str, int], None],
         capacity: int = 8192,
+        capacity_bytes: int = _CAPACITY_BYTES,
     ) -> None:
+        """capacity: records of a kind that wait at most; capacity_bytes: of their texts, past
+        which none is taken in.
+        """
         self._connection = connection
         self._content = content
         self._retention_s = retention_days * _DAY_S
         self._clock = clock
         self._on_outcome = on_outcome
         self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
         self._exchanges = _Lane("", insert_exchanges)
         self._judgements = _Lane("judgement_", insert_judgements)
         self._closing = threading.Event()
@@ -97,9 +110,13 @@ class SqliteWriter:
         lane = self._exchanges if isinstance(record, Exchange) else self._judgements
         if self._is_closing:
             self._tell(lane.prefix, Fate.CLOSED)
-        elif len(lane.queue) >= self._capacity:
+        elif (
+            len(lane.queue) >= self._capacity
+            or lane.came_bytes - lane.left_bytes > self._capacity_bytes
+        ):
             self._tell(lane.prefix, Fate.QUEUE_FULL)
         else:
+            lane.came_bytes += _text_size(record)
             lane.queue.append(record)  # type: ignore[arg-type]  # the lane of its kind
             if self._ended:  # while we were here
                 self._refuse()
@@ -158,7 +175,8 @@ class SqliteWriter:
             log.exception("%d traces are dropped", _size(batches))
             fates = [batch.all(Fate.STORE_FAILED) for batch in batches]
         for batch, counts in zip(batches, fates, strict=True):
-            for _ in batch.records:
+            for record in batch.records:
+                batch.lane.left_bytes += _text_size(record)
                 batch.lane.queue.popleft()
             for fate, count in counts.items():
                 self._tell(batch.lane.prefix, fate, count)
@@ -181,6 +199,17 @@ class SqliteWriter:
             is_rest = False
         if not is_rest:
             self._purge_at_s = now_s + _PURGE_EVERY_S
+
+
+def _text_size(record: Exchange | Judgement) -> int:
+    """Most of what it takes in memory, in bytes (a character counts as one)."""
+    if isinstance(record, Judgement):
+        return len(record.detail)
+    size = len(record.request) if isinstance(record.request, Raw) else 0
+    for answer in (record.student, record.teacher):
+        if answer is not None and answer.text is not None:
+            size += len(answer.text)
+    return size
 
 
 def _size(batches: _Batches) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from gateway.traces.reading import SqliteReader
 from gateway.traces.schema import connect_writer
@@ -108,6 +109,26 @@ async def test_a_full_queue_drops_what_comes_and_never_waits(path: Path, open_wr
 
     assert tally.counts == {"dropped:queue_full": 15, "stored": 10}
     assert stored(path) == [trace_id(number) for number in range(10)]
+
+
+async def test_a_queue_is_full_of_few_long_records_too_and_takes_more_once_they_are_stored(
+    path: Path, open_writer: Open
+) -> None:
+    tally = Tally()
+    writer = open_writer(tally, capacity_bytes=25_000, connection=impatient(path))
+    long = Raw(b'{"prompt":"%b"}' % (b"word " * 2_000))
+    with closing(sqlite3.connect(path, isolation_level=None)) as hog:
+        hog.execute("BEGIN IMMEDIATE")
+        for number in range(5):
+            writer.put(exchange(number, request=long))
+        assert tally.counts == {"dropped:queue_full": 2}
+        hog.execute("ROLLBACK")
+    tally.wait("stored", 3)
+    for number in range(5, 7):
+        writer.put(exchange(number, request=long))
+    await writer.aclose()
+
+    assert tally.counts == {"dropped:queue_full": 2, "stored": 5}
 
 
 async def test_what_a_locked_store_refused_is_stored_when_it_opens_again(
