@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-conformance test-distill test-vllm vllm check format bench bench-embedded lock tree build weights clean
+.PHONY: help up test test-conformance test-distill test-vllm vllm check format bench bench-confidence bench-embedded lock tree build weights clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,9 @@ format: $(VENV)/.dev  ## rewrite the code to the house format
 
 bench: $(VENV)/.local  ## what the gateway adds, beside nginx, LiteLLM, Rust (ARGS=--quick: ours alone)
 	@$(BIN)/python -m benchmarks.gateways $(ARGS)
+
+bench-confidence: $(VENV)/.local  ## what each reading of confidence is worth on the real task, into router/README.md
+	@$(BIN)/python -m benchmarks.confidence $(ARGS)
 
 bench-embedded: $(VENV)/.local  ## student, teacher and cascade end to end, as ratios, into benchmarks/
 	@$(BIN)/python -m benchmarks.embedded $(ARGS)

@@ -29,6 +29,7 @@ The map
     thresholds  the most lenient threshold with a promise, or why there is none
     tuning      from a route's records to a threshold and a report
     deferral    coverage and accuracy of every threshold, on labelled answers
+    difficulty  how hard a request looks by its prompt alone
     fidelity    the share of agreeing pairs, weighted by propensity
     interval    a share and its 95 % interval
     cost        what an answer cost, and what it saved

@@ -45,6 +45,27 @@ def auroc(confidence: Floats, right: Bools) -> float:
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
+def area_under_agreement(confidence: Floats, agrees: Bools) -> float:
+    """Mean over all shares deferred, 0 to 1, of the share answered as the teacher would.
+
+    The least confident go first, equals in random order. With mu the share that differs, a wrong
+    answer is kept until the share deferred reaches its rank, so the area is
+    1 - mu (mu/2 + (1 - mu)(1 - AUROC)): at random 1 - mu/2, for an oracle 1 - mu^2/2.
+    Raises NoContrast.
+    """
+    differs = 1.0 - float(agrees.mean())
+    missed = 1.0 - auroc(confidence, agrees)
+    return 1.0 - differs * (differs / 2 + (1.0 - differs) * missed)
+
+
+def share_of_oracle(confidence: Floats, agrees: Bools) -> float:
+    """What `area_under_agreement` gains over random, as a share of what an oracle gains.
+
+    That is 2 AUROC - 1, whatever the share that differs: 0 at random, 1 for the oracle.
+    """
+    return 2.0 * auroc(confidence, agrees) - 1.0
+
+
 def at_threshold(
     confidence: Floats, student_right: Bools, teacher_right: Bools, threshold: float
 ) -> DeferralPoint:

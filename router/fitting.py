@@ -168,7 +168,7 @@ def _fit_logistic(sample: Sample, read: tuple[Feature, ...], *, prior: float) ->
     ones = np.ones((len(raw), 1))
     design = np.hstack([ones, (raw - centre) / spread])
     penalty = np.diag([1e-6, *[prior] * len(columns)])
-    beta = _newton(design, sample.agreement, weight, penalty)
+    beta = fit_weights(design, sample.agreement, weight, penalty)
     slopes = beta[1:] / spread
     intercept = float(beta[0] - slopes @ centre)
     return Logistic(dict(zip(read, slopes.tolist(), strict=True)), intercept)
@@ -177,11 +177,11 @@ def _fit_logistic(sample: Sample, read: tuple[Feature, ...], *, prior: float) ->
 def _fit_temperature(sample: Sample, feature: Feature) -> Logistic:
     """A logistic without intercept: Guo et al. 2017, on the log-odds of one probability."""
     design = sample.features[:, [_FEATURES.index(feature)]]
-    (slope,) = _newton(design, sample.agreement, sample.weight, np.eye(1) * 1e-6)
+    (slope,) = fit_weights(design, sample.agreement, sample.weight, np.eye(1) * 1e-6)
     return Logistic({feature: float(slope)}, 0.0)
 
 
-def _newton(design: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
+def fit_weights(design: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
     """Steps that would raise the loss are halved, so it comes down whatever the start."""
 
     def loss(beta: Floats) -> float:

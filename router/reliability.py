@@ -70,6 +70,11 @@ def calibration_error(bins: list[Bin]) -> float:
     return math.sqrt(max(0.0, squared))
 
 
+def mean_gap(bins: list[Bin]) -> float:
+    """Mean absolute gap, what is usually called ECE; chance adds to it."""
+    return sum(each.mass * abs(each.confidence - each.agreed.estimate) for each in bins)
+
+
 def brier(confidence: Floats, agreement: Floats, weight: Floats) -> float:
     """Mean squared error."""
     return float(np.average((confidence - agreement) ** 2, weights=weight))

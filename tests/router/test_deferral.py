@@ -5,10 +5,12 @@ import pytest
 
 from router.deferral import (
     NoContrast,
+    area_under_agreement,
     area_under_deferral,
     at_threshold,
     auroc,
     deferral_curve,
+    share_of_oracle,
 )
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
@@ -61,3 +63,24 @@ def test_requests_of_equal_confidence_stay_together() -> None:
 def test_the_area_of_a_straight_curve_is_its_middle() -> None:
     curve = deferral_curve(CONFIDENCE, STUDENT, TEACHER, [0.0, 1.0])
     assert area_under_deferral(curve) == pytest.approx((0.6 + 0.8) / 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_area_is_that_under_the_curve_of_one_deferral_after_another(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    confidence = random.random(4000)
+    agrees = random.random(4000) < confidence**0.3
+    wrong = ~agrees[np.argsort(confidence)]
+    left = (wrong.sum() - np.concatenate([[0], np.cumsum(wrong)])) / len(agrees)
+    drawn = float(np.trapezoid(1.0 - left, dx=1 / len(agrees)))
+
+    assert area_under_agreement(confidence, agrees) == pytest.approx(drawn, abs=1e-9)
+
+
+def test_an_oracle_gains_all_and_a_constant_nothing() -> None:
+    agrees = np.array([True, True, True, False])
+
+    assert share_of_oracle(agrees.astype(float), agrees) == 1.0
+    assert share_of_oracle(np.ones(4), agrees) == 0.0
+    assert area_under_agreement(np.ones(4), agrees) == pytest.approx(1 - 0.25 / 2)
+    assert area_under_agreement(agrees.astype(float), agrees) == pytest.approx(1 - 0.25**2 / 2)
