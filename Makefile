@@ -23,7 +23,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.local: pyproject.toml $(LOCK) | $(VENV)/bin/python
 	@echo "[setup] installing the gateway and the embedded engine (about 350 MB on disk)"
-	@$(PIP) install --quiet --constraint $(LOCK) --editable '.[local]'
+	@$(PIP) install --quiet --constraint $(LOCK) --editable '.[local,console]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local

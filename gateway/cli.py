@@ -134,6 +134,13 @@ def tune(parser: argparse.ArgumentParser) -> Runner:
     return configure(parser)
 
 
+def top(parser: argparse.ArgumentParser) -> Runner:
+    """The live picture of a running gateway: rate, coverage, latency, reasons, engines."""
+    from gateway.top.commands import top as configure
+
+    return configure(parser)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
