@@ -121,7 +121,7 @@ def ask(parser: argparse.ArgumentParser) -> Runner:
 
 
 def traces(parser: argparse.ArgumentParser) -> Runner:
-    """Read the traces: ls, show, stats."""
+    """Read the traces, take them out, bring others in: ls, show, stats, export, import."""
     from gateway.traces.commands import traces as configure
 
     return configure(parser)

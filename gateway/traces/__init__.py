@@ -9,7 +9,10 @@ rows       records as rows, and many of them inserted at once
 sqlite     the writer: queues, one thread, batches
 reading    the reader, from any process
 stats      the figures of a route, from its exchanges and judgements
-commands   `tutelage traces ls|show|stats`: the command line
+selection  which traces are taken out
+importing  logs of others as traces
+carrying   traces into a file and from one
+commands   `tutelage traces`: the command line
 pages      what each of them reads and prints
 tables     how it looks in a terminal
 """

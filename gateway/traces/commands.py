@@ -1,4 +1,4 @@
-"""`tutelage traces ls|show|stats`: reads a store on this machine, gateway running or not."""
+"""`tutelage traces`: reads a store on this machine and adds to it, gateway running or not."""
 
 import argparse
 import re
@@ -14,17 +14,11 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def traces(parser: argparse.ArgumentParser) -> Runner:
-    """Read the traces: ls, show, stats."""
+    """Read the traces, take them out, bring others in: ls, show, stats, export, import."""
     pages = parser.add_subparsers(dest="page", metavar="PAGE", required=True)
 
     ls = _page(pages, "ls", "the latest requests: who answered, why, how sure")
-    ls.add_argument("--route", help="only this route")
-    ls.add_argument("--reason", choices=[each.value for each in Reason], help="only this reason")
-    ls.add_argument(
-        "--served-by",
-        choices=[each.value for each in ServedBy],
-        help="only what this model served",
-    )
+    _add_filters(ls)
     ls.add_argument("--limit", type=_count, default=20, help="how many at most (default 20)")
     _add_since(ls)
 
@@ -34,6 +28,16 @@ def traces(parser: argparse.ArgumentParser) -> Runner:
     stats = _page(pages, "stats", "coverage, fidelity, latency and cost of each route")
     _add_since(stats)
 
+    export = _page(pages, "export", "exchanges and their judgements, a JSON object a line")
+    _add_filters(export)
+    _add_since(export)
+    export.add_argument(
+        "--until", type=age_s, metavar="AGE", help="older than this (default: up to now)"
+    )
+    export.add_argument("--out", type=Path, metavar="FILE", help="instead of standard output")
+
+    _add_import(_page(pages, "import", "logs and labelled files of others, as traces of a route"))
+
     def run(arguments: argparse.Namespace) -> int:
         # rich, sqlite and the config wait for the command that needs them: --help stays fast.
         from gateway.traces.pages import turn_to  # noqa: PLC0415
@@ -41,6 +45,33 @@ def traces(parser: argparse.ArgumentParser) -> Runner:
         return turn_to(arguments)
 
     return run
+
+
+def _add_import(page: argparse.ArgumentParser) -> None:
+    page.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="JSONL of request and response, of OpenAI messages, or, as CSV is, of a prompt and "
+        "a label",
+    )
+    page.add_argument("--route", required=True, help="the route that they are to belong to")
+    page.add_argument("--system", metavar="TEXT", help="a system message before labelled prompts")
+    page.add_argument("--prompt", metavar="COLUMN", help="of a labelled file, its prompt")
+    page.add_argument("--label", metavar="COLUMN", help="of a labelled file, its label")
+    page.add_argument(
+        "--out", type=Path, metavar="EXPORT", help="write an export there, not into the store"
+    )
+
+
+def _add_filters(page: argparse.ArgumentParser) -> None:
+    page.add_argument("--route", help="only this route")
+    page.add_argument("--reason", choices=[each.value for each in Reason], help="only this reason")
+    page.add_argument(
+        "--served-by",
+        choices=[each.value for each in ServedBy],
+        help="only what this model served",
+    )
 
 
 def _page(

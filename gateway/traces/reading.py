@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from gateway.traces.keys import first_key, key_of, keys_from, trace_id_of
 from gateway.traces.schema import connect_reader
+from gateway.traces.selection import Selection
 from gateway.traces.stats import Feedback, Judged, RouteStats, Served, Unjudged, summarise
 from gateway.traces.store import (
     AmbiguousTraceError,
@@ -38,6 +39,15 @@ WHERE trace >= :since
   AND (:reason IS NULL OR reason = :reason)
   AND (:served_by IS NULL OR served_by = :served_by)
 ORDER BY trace DESC LIMIT :limit
+"""
+_SELECTED = """
+SELECT trace, record FROM exchanges JOIN records USING (number)
+WHERE trace >= :since
+  AND (:until IS NULL OR trace < :until)
+  AND (:route IS NULL OR route = :route)
+  AND (:reason IS NULL OR reason = :reason)
+  AND (:served_by IS NULL OR served_by = :served_by)
+ORDER BY trace
 """
 _BETWEEN = """
 SELECT trace, record FROM exchanges JOIN records USING (number)
@@ -140,6 +150,12 @@ class SqliteReader:
             judged[key].append(self._judgement(record))
         for key, record in self._query(_OF_ROUTE, values):
             yield self._exchange(record), judged[key]
+
+    def selected(self, wanted: Selection) -> Iterator[tuple[Exchange, list[Judgement]]]:
+        """Traces, oldest first, each with all that was said of it, feedback too."""
+        for key, record in self._query(_SELECTED, wanted.values()):
+            judged = self._query(_JUDGEMENTS, (key,))
+            yield self._exchange(record), [self._judgement(each) for (each,) in judged]
 
     def find(self, trace_id: str) -> ServedTrace | None:
         try:
