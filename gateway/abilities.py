@@ -12,7 +12,9 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
+from gateway.drafted import read_drafted
 from gateway.refusal import read_error
+from gateway.wire import NULL
 
 Body = dict[str, object]
 
@@ -82,6 +84,7 @@ class _Reply(msgspec.Struct):
     usage: _Usage | None = None
     prompt_logprobs: list[object] | None = None
     prompt_token_ids: list[int] | None = None
+    metrics: msgspec.Raw = NULL
 
 
 class _Tokens(msgspec.Struct):
@@ -165,6 +168,13 @@ class Abilities:
         if not kept:
             raise Lacking(f"a schema was asked for, and {said[:60]!r} came")
         return "kept"
+
+    def drafts(self) -> str:
+        """Whether answers tell how much of a draft was accepted."""
+        told = read_drafted(self._ask(max_tokens=16).metrics)
+        if told is None:
+            raise Lacking("answers tell of no drafted tokens")
+        return f"{told.accepted} of {told.tokens} drafted tokens accepted"
 
     def hang_up(self) -> str:
         """Whether a client that leaves frees the engine. Other traffic can hide it."""

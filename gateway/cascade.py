@@ -41,7 +41,7 @@ def answer(record: Record) -> Coroutine[object, object, Answer]:
     match record.plan.mode:
         case Mode.STUDENT:
             return _one(record, Role.STUDENT)
-        case Mode.TEACHER:
+        case Mode.TEACHER | Mode.SPECULATIVE:
             return _one(record, Role.TEACHER)
         case Mode.CASCADE:
             return _cascade(record)

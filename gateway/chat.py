@@ -152,6 +152,7 @@ class ChatReply(msgspec.Struct):
     usage: TokenUsage | None = None
     trouble: msgspec.Raw = msgspec.field(name="error", default=NULL)
     timings: msgspec.Raw = NULL
+    metrics: msgspec.Raw = NULL
 
     @property
     def spent(self) -> Usage | None:

@@ -147,6 +147,7 @@ class CompletionReply(msgspec.Struct):
     usage: TokenUsage | None = None
     trouble: msgspec.Raw = msgspec.field(name="error", default=NULL)
     timings: msgspec.Raw = NULL
+    metrics: msgspec.Raw = NULL
 
     @property
     def spent(self) -> Usage | None:

@@ -217,6 +217,8 @@ class Verify(_Section):
 class Route(_Section):
     """What clients put in `model`. `label` is the JSON field whose value is the decision.
 
+    `mode = "speculative"`: the teacher serves, and in its own engine the student drafts for it.
+
     `checks`: what makes a student's answer a deferral whatever its confidence, in this order.
     """
 

@@ -22,6 +22,7 @@ _QUESTIONS: Mapping[Ability, Callable[[Abilities], str]] = {
     Ability.TOOL_CALL: Abilities.tool_call,
     Ability.SCHEMA: Abilities.schema,
     Ability.HANG_UP: Abilities.hang_up,
+    Ability.DRAFTS: Abilities.drafts,
 }
 _UNANSWERED = (httpx.HTTPError, msgspec.DecodeError, ValueError)
 

@@ -242,6 +242,7 @@ def _verdict(
     needed = {
         Mode.STUDENT: (route.student,),
         Mode.TEACHER: (route.teacher,),
+        Mode.SPECULATIVE: (route.teacher,),
         Mode.CASCADE: (route.student, route.teacher),
     }[route.mode]
     silent = [name for name in needed if not able.get((name, "completion"))]

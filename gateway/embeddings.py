@@ -49,6 +49,7 @@ class DetokenizeRequest(PlainRequest, frozen=True, kw_only=True, gc=False):
 
 
 class PlainReply(msgspec.Struct):
+    metrics: ClassVar[msgspec.Raw] = NULL
     usage: TokenUsage | None = None
     trouble: msgspec.Raw = msgspec.field(name="error", default=NULL)
 

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    RATIO = "ratio"
+    """A part and its whole, each added up over the workers; shown as a gauge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Family:
 
     @property
     def width(self) -> int:
-        return len(self.bounds) + 2 if self.kind is Kind.HISTOGRAM else 1
+        if self.kind is Kind.HISTOGRAM:
+            return len(self.bounds) + 2
+        return 2 if self.kind is Kind.RATIO else 1
 
 
 def render(families: Sequence[Family], ledgers: Sequence[Ledger]) -> bytes:
@@ -95,6 +99,11 @@ def _metric(family: Family, series: Mapping[tuple[str, ...], list[float]]) -> Me
             for values, (value,) in series.items():
                 gauge.add_metric(values, value)
             return gauge
+        case Kind.RATIO:
+            ratio = GaugeMetricFamily(name, text, labels=labels)
+            for values, (part, whole) in series.items():
+                ratio.add_metric(values, part / whole if whole else math.nan)
+            return ratio
         case Kind.HISTOGRAM:
             histogram = HistogramMetricFamily(name, text, labels=labels)
             bounds = [*map(floatToGoString, family.bounds), "+Inf"]

@@ -17,7 +17,7 @@ from gateway.route import Role
 from gateway.stage import Stage
 from gateway.upstream import Upstream
 from router.divergence import Comparator
-from router.trace import Reason, ServedBy, Usage
+from router.trace import Drafted, Reason, ServedBy, Usage
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _GAP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2.5, 10)
@@ -85,6 +85,18 @@ _VERIFIED_TOKENS = Family(
     Kind.COUNTER,
     "Tokens of the student that the teacher has read: kept in the answer, or rejected.",
     ("route", "outcome"),
+)
+_DRAFT_TOKENS = Family(
+    "tutelage_draft_tokens_total",
+    Kind.COUNTER,
+    "Tokens that were drafted in an engine that speculates: accepted, or rejected.",
+    ("route", "release", "outcome"),
+)
+_DRAFT_ACCEPTANCE = Family(
+    "tutelage_draft_acceptance_ratio",
+    Kind.RATIO,
+    "Share of the drafted tokens that were accepted, since the gateway started.",
+    ("route", "release"),
 )
 _SHADOW = Family(
     "tutelage_shadow_total",
@@ -159,7 +171,7 @@ FAMILIES = (
     *(_REQUESTS, _REQUEST_SECONDS, _FIRST_TOKEN_SECONDS, _INTER_TOKEN_SECONDS, _OVERHEAD_SECONDS),
     *(_CONFIDENCE, _FALLBACKS, _SHADOW, _JUDGED, _DIVERGENCE, _TOKENS, _COST, _TRACES),
     *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS, _FEEDBACK, _FEEDBACK_SCORE),
-    *(_VERIFICATIONS, _VERIFIED_TOKENS),
+    *(_VERIFICATIONS, _VERIFIED_TOKENS, _DRAFT_TOKENS, _DRAFT_ACCEPTANCE),
 )
 _KINDS = {family.name: family.kind for family in FAMILIES}
 
@@ -239,6 +251,8 @@ class Metrics:
             told = record.teacher.usage
             usage = told if record.verification is None else record.teacher_usage
             self._count_tokens(route, record.teacher.upstream, usage)
+            if record.teacher.drafted is not None:
+                self._count_drafted(route, record.teacher.drafted)
 
     def _open_ended(self, route: str, served_by: Role | None, reason: str, status: int) -> "_Ended":
         name = served_by if served_by is not None else _NOBODY
@@ -260,6 +274,14 @@ class Metrics:
         kept = work.kept if work.serves else 0
         self._count(_VERIFIED_TOKENS, route, "kept", more=kept)
         self._count(_VERIFIED_TOKENS, route, "rejected", more=len(work.readings) - kept)
+
+    def _count_drafted(self, route: str, drafted: Drafted) -> None:
+        labels = (route, _NOBODY)  # no release of a student is known here yet
+        self._count(_DRAFT_TOKENS, *labels, "accepted", more=drafted.accepted)
+        self._count(_DRAFT_TOKENS, *labels, "rejected", more=drafted.tokens - drafted.accepted)
+        at = self._open(_DRAFT_ACCEPTANCE, *labels)
+        self._values[at] += drafted.accepted
+        self._values[at + 1] += drafted.tokens
 
     def _count_tokens(self, route: str, asked: Upstream, usage: Usage | None) -> None:
         if usage is None:

@@ -40,6 +40,8 @@ class _Completion(Protocol):
     @property
     def timings(self) -> msgspec.Raw: ...
     @property
+    def metrics(self) -> msgspec.Raw: ...
+    @property
     def parts(self) -> Sequence[_Choice]: ...
     @property
     def usage(self) -> object | None: ...
@@ -70,6 +72,8 @@ def as_openai(payload: bytes, reply: _Completion, asked: _Wishes) -> bytes | Non
         payload = payload.replace(_NULL_OPENING, _EMPTY_OPENING, 1)
     if reply.timings != NULL:
         payload = payload.replace(b',"timings":' + bytes(reply.timings), b"", 1)
+    if reply.metrics != NULL:
+        payload = payload.replace(b',"metrics":' + bytes(reply.metrics), b"", 1)
     if not asked.stream:
         return _whole(payload)
     if reply.usage is not None:

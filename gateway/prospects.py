@@ -18,6 +18,7 @@ class Ability(Enum):
     TOOL_CALL = "tool call"
     SCHEMA = "schema kept"
     HANG_UP = "hang-up"
+    DRAFTS = "drafts told"
     SAME_TOKENS = "same tokens"
     """A student's: that its teacher cuts text the same way."""
 
@@ -43,6 +44,7 @@ def prospects(name: str, route: Route, able: Able) -> tuple[Prospect, ...]:
     asked = {
         Mode.STUDENT: (student,),
         Mode.TEACHER: (teacher,),
+        Mode.SPECULATIVE: (teacher,),
         Mode.CASCADE: (student, teacher),
     }[route.mode]
     found = []
@@ -68,6 +70,12 @@ def prospects(name: str, route: Route, able: Able) -> tuple[Prospect, ...]:
             "they are answered anew",
         )
         can("a takeover after the commit", ((teacher, Ability.PREFILL),), "what began, goes on")
+    if route.mode is Mode.SPECULATIVE:
+        can(
+            "acceptance of drafts",
+            ((teacher, Ability.DRAFTS),),
+            "it answers all the same (vLLM: --speculative-config, --enable-per-request-metrics)",
+        )
     tools = tuple((who, Ability.TOOL_CALL) for who in asked)
     can("tools", tools, "requests with tools fail there or are answered in words")
     schemas = tuple((who, Ability.SCHEMA) for who in asked)

@@ -20,6 +20,9 @@ from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
 from router.verify_rules import is_exact
 
 _SERVED_BY = {Role.STUDENT: ServedBy.STUDENT, Role.TEACHER: ServedBy.TEACHER}
+_FIRST_CHOICE = frozenset(
+    {None, Reason.CONFIDENT, Reason.PINNED, Reason.ROUTE_MODE, Reason.SPECULATIVE}
+)
 _STATUS = {
     Outcome.SERVED: 200,
     Outcome.CUT: 200,  # the head was sent before the break
@@ -142,7 +145,7 @@ class Record(msgspec.Struct, kw_only=True):
     @property
     def fell_back(self) -> bool:
         """Whether the route's first choice did not serve."""
-        return self.reason not in {None, Reason.CONFIDENT, Reason.PINNED, Reason.ROUTE_MODE}
+        return self.reason not in _FIRST_CHOICE
 
     @property
     def teacher_usage(self) -> Usage | None:

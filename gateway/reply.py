@@ -50,5 +50,9 @@ class Reply(Protocol):
     @property
     def spent(self) -> Usage | None: ...
     @property
+    def metrics(self) -> msgspec.Raw:
+        """What vLLM tells besides, with `spent`; null where there is none."""
+
+    @property
     def trouble(self) -> msgspec.Raw:
         """An error in the guise of an answer; null where there is none."""

@@ -112,6 +112,7 @@ def _response(fields: dict[str, msgspec.Raw], asked: Fields) -> dict[str, msgspe
     if fields.get("object") != _A_RESPONSE:
         return fields
     fields.pop("timings", None)
+    fields.pop("metrics", None)
     if "incomplete_details" not in fields and _at_its_limit(fields, asked):
         fields |= _LIMITED
     for name, default in _DEFAULTS.items():

@@ -217,8 +217,12 @@ class ResponsesPart(msgspec.Struct):
 
 
 class ResponsesReply(msgspec.Struct):
-    """One event of a stream; a whole response is read as an event that holds all of it."""
+    """One event of a stream; a whole response is read as an event that holds all of it.
 
+    vLLM tells nothing of drafts here, whatever `metrics` it writes.
+    """
+
+    metrics: ClassVar[msgspec.Raw] = NULL
     type: str = ""
     sequence_number: int | None = None
     item_id: str | None = None

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.choice import Choice
 from gateway.clock import Clock
+from gateway.drafted import read_drafted
 from gateway.errors import GatewayError, UpstreamCut, UpstreamFailed
 from gateway.refusal import read_error
 from gateway.reply import Part, Reply
@@ -13,7 +14,7 @@ from gateway.spending import Spending
 from gateway.upstream import Upstream
 from gateway.wire import NULL, UNREADABLE, Asked, is_there
 from router.checks import Check, Expected, failed
-from router.trace import ModelAnswer, Usage
+from router.trace import Drafted, ModelAnswer, Usage
 
 
 class Transcript(msgspec.Struct):
@@ -28,6 +29,7 @@ class Transcript(msgspec.Struct):
     complete: bool = False
     error: GatewayError | None = None
     usage: Usage | None = None
+    drafted: Drafted | None = None
     spending: Spending | None = None
     choices: list[Choice] = []
 
@@ -48,6 +50,8 @@ class Transcript(msgspec.Struct):
         if (spent := reply.spent) is not None:
             single = not stream or self.asked.choices == 1
             self.usage = spent if single else self._total(spent, parts)
+            if (told := reply.metrics) is not NULL and is_there(told):
+                self.drafted = read_drafted(told)
         choices = self.choices
         for part in parts:
             known = 0 <= part.index < len(choices)
@@ -126,6 +130,7 @@ class Transcript(msgspec.Struct):
             status=200 if self.error is None else self.error.status,
             error=str(self.error) if self.error is not None else None,
             complete=self.complete,
+            drafted=self.drafted,
         )
 
 

@@ -14,6 +14,8 @@ class Mode(Name):
     CASCADE = "cascade"
     STUDENT = "student"
     TEACHER = "teacher"
+    SPECULATIVE = "speculative"
+    """The teacher's engine answers, and lets the student draft for it."""
 
 
 class Pin(Name):
@@ -50,4 +52,5 @@ def plan(mode: Mode, pin: Pin | None, *, generates: bool = True, judgeable: bool
         return Plan(mode=only, pinned=False, backup=False, reason=Reason.ROUTE_MODE)
     if mode is Mode.CASCADE and not judgeable:
         return Plan(mode=Mode.TEACHER, pinned=False, backup=True, reason=Reason.NO_SIGNAL)
-    return Plan(mode=mode, pinned=False, backup=True, reason=Reason.ROUTE_MODE)
+    reason = Reason.SPECULATIVE if mode is Mode.SPECULATIVE else Reason.ROUTE_MODE
+    return Plan(mode=mode, pinned=False, backup=True, reason=reason)

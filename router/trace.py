@@ -35,6 +35,7 @@ class Reason(Name):
     LOW_CONFIDENCE = "low_confidence"
     PINNED = "pinned"
     ROUTE_MODE = "route_mode"  # the route's mode names one model
+    SPECULATIVE = "speculative"  # the route's mode: the teacher's words, drafted by the student
     STUDENT_ERROR = "student_error"
     STUDENT_TIMEOUT = "student_timeout"
     NO_SIGNAL = "no_signal"  # the student sent no logprobs
@@ -79,11 +80,24 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
 
 
+class Drafted(msgspec.Struct, frozen=True):
+    """What an engine that speculates says of one answer.
+
+    steps: how often the model looked at a draft. tokens: of all drafts together; accepted: those of
+    them that it let stand.
+    """
+
+    steps: int
+    tokens: int
+    accepted: int
+
+
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What one upstream said. Times run from the start of its call.
 
     complete: False if it was hung up on (at the window, by the client) or was cut.
     tool_calls: the JSON array as the model sent it.
+    drafted: where its engine speculates and says so.
     """
 
     upstream: str
@@ -97,6 +111,7 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     tool_calls: Raw | UnsetType = UNSET
     complete: bool = True
+    drafted: Drafted | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_field="kind"):

@@ -24,6 +24,15 @@ class Tok:
     """(text, logprob) of the runners-up; those that are asked for and not given are made up."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """How a speculating engine came to an answer: `tokens` drafted in `steps`, so many kept."""
+
+    steps: int
+    tokens: int
+    accepted: int
+
+
 END_OF_TURN = Tok("<|im_end|>")
 
 
@@ -87,6 +96,8 @@ class Say:
     token_delay_s: float
     end: Tok
     """The end-of-turn token: counted and with a logprob, and without text."""
+    drafted: Drafted | None
+    """What an engine that speculates tells of it."""
 
     def __init__(
         self,
@@ -102,6 +113,7 @@ class Say:
         held: bool = False,
         token_delay_s: float = 0.0,
         end: Tok = END_OF_TURN,
+        drafted: Drafted | None = None,
     ) -> None:
         object.__setattr__(self, "tokens", as_tokens(tokens, logprob))
         object.__setattr__(self, "reasoning", as_tokens(reasoning, logprob))
@@ -114,6 +126,7 @@ class Say:
         object.__setattr__(self, "held", held)
         object.__setattr__(self, "token_delay_s", token_delay_s)
         object.__setattr__(self, "end", end)
+        object.__setattr__(self, "drafted", drafted)
 
 
 SENSIBLE = Say("All", " is", " well", ".")

@@ -1,10 +1,15 @@
 """vLLM's spec to its command line and environment."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from serving.errors import BadConfig
 from serving.vllm_spec import DraftModel, Lora, Ngram, Speculation, VllmSpec, is_path
+
+MENDS = Path(__file__).with_name("vllm_mends")
+"""A plugin that vLLM finds where this is on its path; see there."""
 
 
 def vllm_argv(spec: VllmSpec) -> tuple[str, ...]:
@@ -31,6 +36,9 @@ def vllm_env(spec: VllmSpec, env: Mapping[str, str], *, cores: int) -> dict[str,
         if spec.kv_cache_gib:
             wanted["VLLM_CPU_KVCACHE_SPACE"] = str(spec.kv_cache_gib)
         wanted["OMP_NUM_THREADS"] = str(spec.threads or cores)
+        if spec.speculate:
+            paths = (str(MENDS), spec.env.get("PYTHONPATH") or env.get("PYTHONPATH"))
+            return {**env, **wanted, **spec.env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     if (key := vllm_key(spec, env)) is not None:
         wanted["VLLM_API_KEY"] = key
     return {**env, **wanted, **spec.env}

@@ -10,6 +10,7 @@ README = Path(__file__).parent.parent / "grafana" / "README.md"
 SUFFIXES = {
     Kind.COUNTER: ("",),  # the name has its _total
     Kind.GAUGE: ("",),
+    Kind.RATIO: ("",),
     Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
 }
 

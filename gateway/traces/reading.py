@@ -12,7 +12,7 @@ from typing import Any, Self
 from gateway.traces.keys import first_key, key_of, keys_from, trace_id_of
 from gateway.traces.schema import connect_reader
 from gateway.traces.selection import Selection
-from gateway.traces.stats import Feedback, Judged, RouteStats, Served, Unjudged, summarise
+from gateway.traces.stats import Drafts, Feedback, Judged, RouteStats, Served, Unjudged, summarise
 from gateway.traces.store import (
     AmbiguousTraceError,
     NoSuchTraceError,
@@ -75,6 +75,15 @@ FROM judgements JOIN exchanges USING (trace)
 WHERE exchanges.trace >= ? AND judge = 'feedback'
 GROUP BY route, served_by ORDER BY route, served_by
 """
+_DRAFTED = """
+SELECT route,
+       sum(json_extract(CAST(record AS TEXT), '$.teacher.drafted.tokens')),
+       sum(json_extract(CAST(record AS TEXT), '$.teacher.drafted.accepted'))
+FROM exchanges JOIN records USING (number)
+WHERE trace >= ? AND reason = 'speculative'
+GROUP BY route
+"""
+"""Records are read, but only those of routes that speculate."""
 _FIND = """
 SELECT route, served_by, record FROM exchanges JOIN records USING (number) WHERE trace = ?
 """
@@ -172,7 +181,8 @@ class SqliteReader:
         felt = self._query(_FEEDBACK, (first_key(since_s),))
         feedback = ((route, Feedback._make(columns)) for route, *columns in felt)
         unjudged = map(Unjudged._make, self._query(_UNJUDGED, (first_key(since_s),)))
-        return summarise(served, judged, feedback, unjudged)
+        drafted = map(Drafts._make, self._query(_DRAFTED, (first_key(since_s),)))
+        return summarise(served, judged, feedback, unjudged, drafted)
 
     def _query(
         self, sql: str, values: Mapping[str, object] | tuple[object, ...]

@@ -54,6 +54,18 @@ class Feedback(NamedTuple):
     mean_score: float | None
 
 
+class Drafts(NamedTuple):
+    """Tokens that were drafted for a route's answers; None where no engine told of any."""
+
+    route: str
+    tokens: int | None
+    accepted: int | None
+
+    @property
+    def acceptance(self) -> float | None:
+        return self.accepted / self.tokens if self.tokens and self.accepted is not None else None
+
+
 class Latency(msgspec.Struct, frozen=True):
     """Seconds from arrival to the last byte."""
 
@@ -80,7 +92,8 @@ class Agreement(msgspec.Struct, frozen=True):
 class RouteStats(msgspec.Struct, frozen=True):
     """coverage: the student's share of what was served, pinned requests (a client's own choice)
     left out. unjudged: sampled requests without a pair, by fate; the agreements by shadow hold only
-    as far as these are like the others. Money is None where prices are unknown.
+    as far as these are like the others. Money is None where prices are unknown. draft_acceptance:
+    of a route that speculates, the accepted share of the drafted tokens.
     """
 
     route: str
@@ -95,6 +108,7 @@ class RouteStats(msgspec.Struct, frozen=True):
     latencies: list[Latency]
     cost_usd: float | None
     saved_usd: float | None
+    draft_acceptance: float | None = None
 
     def fidelity(self) -> list[Agreement]:
         """One for each comparator; empty where nothing that the student served was judged."""
@@ -109,6 +123,7 @@ def summarise(
     judged: Iterable[Judged],
     feedback: Iterable[tuple[str, Feedback]] = (),
     unjudged: Iterable[Unjudged] = (),
+    drafted: Iterable[Drafts] = (),
 ) -> list[RouteStats]:
     """One entry a route, by name. feedback: with its route's name."""
     exchanges, pairs, felt = defaultdict(list), defaultdict(list), defaultdict(list)
@@ -121,8 +136,12 @@ def summarise(
         felt[route].append(each)
     for route, fate, requests in unjudged:
         lost[route][fate] = requests
+    drafts = {each.route: each.acceptance for each in drafted}
     return [
-        _route(name, exchanges[name], pairs[name], felt[name], lost[name])
+        msgspec.structs.replace(
+            _route(name, exchanges[name], pairs[name], felt[name], lost[name]),
+            draft_acceptance=drafts.get(name),
+        )
         for name in sorted(exchanges)
     ]
 

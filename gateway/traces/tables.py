@@ -104,6 +104,8 @@ def _figures(route: RouteStats) -> RenderableType:
         table.add_row(f"feedback, {felt.served_by or 'nobody'}", f"{felt.received}, {mean}")
     if not route.fidelity():
         table.add_row("fidelity", "unknown: nothing that the student served was shadowed")
+    if route.draft_acceptance is not None:
+        table.add_row("drafts", f"{route.draft_acceptance:.1%} of the tokens accepted")
     for latency in route.latencies:
         table.add_row(
             f"latency, {latency.served_by}",
@@ -146,6 +148,8 @@ def _answer(name: str, answer: ModelAnswer, *, served: bool) -> Panel:
     for what, value_s in (("first token", answer.first_token_s), ("total", answer.total_s)):
         if value_s is not None:
             lines.append(f"{what} {value_s * 1000:.0f} ms")
+    if (drafted := answer.drafted) is not None:
+        lines.append(f"{drafted.accepted} of {drafted.tokens} drafted tokens accepted")
     if answer.finish_reason is not None:
         lines.append(f"finish {answer.finish_reason}")
     if not answer.complete:

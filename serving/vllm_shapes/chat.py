@@ -19,6 +19,7 @@ from serving.vllm_shapes.errors import (
 )
 from serving.vllm_shapes.logprobs import chat_logprobs
 from serving.vllm_shapes.models import FINGERPRINT
+from serving.vllm_shapes.speculation import draft_metrics
 from serving.vllm_shapes.token_ids import conversation_ids, ids_of
 from serving.written import Called, Part, Spoken, Written, as_json, write
 
@@ -64,6 +65,7 @@ class ChatAnswer:
             ),
         )
         extensions["prompt_token_ids"] = self._prompt_ids
+        extensions["metrics"] = draft_metrics(says[0], choices=len(written))
         return encode(head | {"choices": choices} | after | extensions)
 
     def stream(self, says: Sequence[Say]) -> Stream:
@@ -84,20 +86,24 @@ class ChatAnswer:
         )
         longest = max(len(each.spoken) for each in written)
         together = [b"".join(step) for step in zip_longest(*steps, fillvalue=b"")]
-        return Stream((opening,), tuple(together[:longest]), self._closing(written, together))
+        closing = self._closing(written, together, draft_metrics(says[0], choices=len(written)))
+        return Stream((opening,), tuple(together[:longest]), closing)
 
     def error_event(self, message: str, *, failed: bool) -> bytes:  # noqa: ARG002 - one shape
         return sse(error_body(500, message, kind="InternalServerError")) + DONE
 
-    def _closing(self, written: Sequence[Written], together: list[bytes]) -> tuple[bytes, ...]:
+    def _closing(
+        self,
+        written: Sequence[Written],
+        together: list[bytes],
+        metrics: Mapping[str, object] | None,
+    ) -> tuple[bytes, ...]:
         ends = tuple(together[max(len(each.spoken) for each in written) :])
         if not self.body.wants_usage:
             return (*ends, DONE)
         usage = self._usage(written) | _given("completion_tokens_details", _reasoned(written))
-        last = encode(
-            {**self._head, "choices": [], "usage": usage, "system_fingerprint": FINGERPRINT}
-        )
-        return (*ends, sse(last), DONE)
+        last = {**self._head, "choices": [], "usage": usage, "system_fingerprint": FINGERPRINT}
+        return (*ends, sse(encode(last | _given("metrics", metrics))), DONE)
 
     @property
     def _prompt_ids(self) -> list[int] | None:

@@ -19,6 +19,7 @@ from serving.vllm_shapes.errors import (
 )
 from serving.vllm_shapes.logprobs import completion_logprobs, ranked
 from serving.vllm_shapes.models import FINGERPRINT
+from serving.vllm_shapes.speculation import draft_metrics
 from serving.vllm_shapes.token_ids import READ_NATS, begun, going_on, ids_of, prompt_logprobs
 from serving.written import Written, token_id, words, write
 
@@ -49,8 +50,9 @@ class CompletionAnswer:
             ("prompt_tokens_details", "completion_tokens_details")
         )
         after = {"service_tier": None, "system_fingerprint": FINGERPRINT, "usage": usage}
-        extensions = dict.fromkeys(("kv_transfer_params", "ec_transfer_params", "metrics"))
-        return encode(self._head | {"choices": choices} | after | extensions)
+        extensions = dict.fromkeys(("kv_transfer_params", "ec_transfer_params"))
+        metrics = {"metrics": draft_metrics(says[0], choices=len(written))}
+        return encode(self._head | {"choices": choices} | after | extensions | metrics)
 
     def stream(self, says: Sequence[Say]) -> Stream:
         """No opening: the first event carries the first token, and the echoed prompt."""
@@ -61,7 +63,9 @@ class CompletionAnswer:
         closing = list(together[longest:])
         if self.body.wants_usage:
             usage = {"usage": self._usage(written), "system_fingerprint": FINGERPRINT}
-            closing.append(sse(encode({**self._head, "choices": [], **usage})))
+            metrics = draft_metrics(says[0], choices=len(written))
+            told = {"metrics": metrics} if metrics is not None else {}
+            closing.append(sse(encode({**self._head, "choices": [], **usage, **told})))
         return Stream((), tuple(together[:longest]), (*closing, DONE))
 
     def error_event(self, message: str, *, failed: bool) -> bytes:  # noqa: ARG002 - one shape

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from gateway.abilities import Abilities, Lacking
+from serving.say import Drafted
 from serving.scripted_engine import Flavour, ScriptedEngine
 from serving.scripts import Say, Status, ToolCall
 
@@ -44,6 +45,11 @@ async def lacking(engine: ScriptedEngine, ask: Ask) -> str:
         (Say("yes"), Abilities.token_ids, "of prompt and answer"),
         (Say("yes"), Abilities.prefill, "goes on from the beginning of an answer"),
         (Say('{"yes": ', "true}"), Abilities.schema, "kept"),
+        (
+            Say("yes", drafted=Drafted(steps=2, tokens=8, accepted=6)),
+            Abilities.drafts,
+            "6 of 8 drafted tokens accepted",
+        ),
         (Say(tool_calls=(ToolCall("wait", '{"seconds": 1}'),)), Abilities.tool_call, "wait("),
     ],
 )
@@ -58,6 +64,7 @@ async def test_what_an_engine_can_is_found(script: Say, ask: Ask, seen: str) -> 
     ("script", "ask", "said"),
     [
         (Say("yes", logprobs=False), Abilities.logprobs_depth, "no alternatives to any token"),
+        (Say("yes"), Abilities.drafts, "answers tell of no drafted tokens"),
         (Say("Yes", "."), Abilities.schema, "a schema was asked for, and 'Yes.' came"),
         (Say("[1]"), Abilities.schema, "a schema was asked for"),
         (Say("Waiting", "."), Abilities.tool_call, "one was required, none came"),

@@ -24,6 +24,7 @@ REQUESTS = Family("requests_total", Kind.COUNTER, "How many.", ("route", "status
 SECONDS = Family("seconds", Kind.HISTOGRAM, "How \\ long,\nreally.", ("route",), BOUNDS)
 LAG = Family("lag_seconds", Kind.HISTOGRAM, "Without a label.", (), BOUNDS)
 BUSY = Family("busy", Kind.GAUGE, "Now.", ())
+KEPT = Family("kept_ratio", Kind.RATIO, "A share.", ("route",))
 FAMILIES = (REQUESTS, SECONDS, LAG, BUSY)
 
 
@@ -80,6 +81,14 @@ def test_any_label_comes_back_from_the_parser_as_it_was(labels: list[str]) -> No
         found[dict(named)["route"]] = value
 
     assert found == {label: number for number, label in enumerate(labels, start=1)}
+
+
+def test_a_ratio_is_that_of_all_workers_together() -> None:
+    one, two = Ledger(), Ledger()
+    add(one, KEPT, "a", values=[1, 10])
+    add(two, KEPT, "a", values=[89, 90])
+
+    assert samples(render([KEPT], [one, two])) == {("kept_ratio", frozenset({("route", "a")}), 0.9)}
 
 
 def test_a_family_without_a_series_is_named_all_the_same() -> None:

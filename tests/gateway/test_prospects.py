@@ -58,5 +58,14 @@ def test_a_route_of_one_model_is_asked_of_one_model() -> None:
     assert found == {"tools": "", "answers by a schema": "", "freed by a hang-up": ""}
 
 
+def test_a_route_that_speculates_wants_to_be_told_of_drafts() -> None:
+    able = {("large", each): True for each in Ability if each is not Ability.DRAFTS}
+
+    found = told(able, mode="speculative")
+
+    assert found.pop("acceptance of drafts").startswith("large: no drafts told; ")
+    assert set(found.values()) == {""}
+
+
 def test_what_was_not_asked_is_not_there() -> None:
     assert all(told({}).values())

@@ -6,7 +6,9 @@ from router.trace import Reason
 
 @pytest.mark.parametrize("mode", Mode)
 def test_without_a_pin_the_route_decides_and_the_other_model_may_step_in(mode: Mode) -> None:
-    assert plan(mode, None) == Plan(mode=mode, pinned=False, backup=True, reason=Reason.ROUTE_MODE)
+    reason = Reason.SPECULATIVE if mode is Mode.SPECULATIVE else Reason.ROUTE_MODE
+
+    assert plan(mode, None) == Plan(mode=mode, pinned=False, backup=True, reason=reason)
 
 
 @pytest.mark.parametrize("mode", Mode)

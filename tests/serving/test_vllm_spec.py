@@ -1,8 +1,10 @@
 """The checked form of a vLLM engine, and the command line that it becomes."""
 
 import json
+import os
 import re
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from serving.command import engine_command
 from serving.deployment import explain
 from serving.errors import BadConfig
+from serving.vllm_command import MENDS
 from serving.vllm_flags import FLAGS, UnknownToVllm
 from serving.vllm_spec import KEY_OF, VllmSpec
 from tests.serving.vllm_specs import EVERYTHING, PLAIN
@@ -139,6 +142,30 @@ def test_what_the_spec_wants_in_the_environment_has_the_last_word() -> None:
     assert env["VLLM_ENABLE_RESPONSES_API_STORE"] == "1"
     assert env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
     assert (env["VLLM_NO_USAGE_STATS"], env["NEW"], env["PATH"]) == ("0", "1", "/bin")
+
+
+def test_an_engine_that_speculates_on_a_cpu_finds_its_mends_first() -> None:
+    ngram = {"speculate": {"method": "ngram"}}
+
+    env = engine_command(spec(device="cpu", **ngram), env={"PYTHONPATH": "/a"}, cores=1).env
+    plain = engine_command(spec(device="cpu"), env={"PYTHONPATH": "/a"}, cores=1).env
+    gpu = engine_command(spec(**ngram), env={}, cores=1).env
+
+    assert env["PYTHONPATH"].split(os.pathsep) == [str(MENDS), "/a"]
+    assert plain["PYTHONPATH"] == "/a"
+    assert "PYTHONPATH" not in gpu
+
+
+def test_the_mends_are_a_plugin_of_vllm() -> None:
+    (found,) = [
+        point
+        for distribution in distributions(path=[str(MENDS)])
+        for point in distribution.entry_points
+        if point.group == "vllm.general_plugins"
+    ]
+
+    written = (MENDS / f"{found.module}.py").read_text(encoding="utf-8")
+    assert f"def {found.attr}(" in written
 
 
 @pytest.mark.parametrize(("weights", "offline"), [("./here", "1"), ("org/model", None)])

@@ -2,12 +2,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.traces.reading import SqliteReader
 from gateway.traces.store import AmbiguousTraceError, NoSuchTraceError, TraceStoreError
-from router.trace import Exchange, Judge, Reason, ServedBy
+from router.trace import Drafted, Exchange, Judge, Reason, ServedBy
 from tests.gateway.traces.conftest import Fill, Open
-from tests.gateway.traces.records import NOON_S, Tally, exchange, judgement, trace_id
+from tests.gateway.traces.records import NOON_S, Tally, answer, exchange, judgement, trace_id
 
 STUDENT = exchange(1, ts=NOON_S + 1)
 TEACHER = exchange(
@@ -35,6 +36,20 @@ def test_whose_answer_it_was_is_found_by_the_whole_id(path: Path, fill: Fill) ->
         assert opened.find(trace_id(2)) == ("triage", None, None)
         assert opened.find(trace_id(3)) is None
         assert opened.find(trace_id(1)[:-1]) is None
+
+
+def test_stats_tell_the_acceptance_of_routes_that_speculate(path: Path, fill: Fill) -> None:
+    one = replace(answer(upstream="teacher"), drafted=Drafted(steps=5, tokens=20, accepted=17))
+    two = replace(answer(upstream="teacher"), drafted=Drafted(steps=1, tokens=80, accepted=3))
+    fill(
+        *(exchange(1), exchange(2, route="fast", reason=Reason.SPECULATIVE, teacher=one)),
+        exchange(3, route="fast", reason=Reason.SPECULATIVE, teacher=two),
+        exchange(4, route="silent", reason=Reason.SPECULATIVE, teacher=answer()),
+    )
+    with SqliteReader(path) as opened:
+        told = {each.route: each.draft_acceptance for each in opened.stats()}
+
+    assert told == {"fast": pytest.approx(0.2), "silent": None, "triage": None}
 
 
 def test_recent_is_newest_first_and_no_longer_than_asked(reader: SqliteReader) -> None:
