@@ -41,6 +41,8 @@ from gateway.slots import Slots
 from gateway.tap import Tap
 from gateway.trace_ids import TraceIds
 from gateway.traces.store import TraceWriter
+from gateway.tracing.settings import Otel
+from gateway.tracing.tracing import Tracing
 from gateway.transports import transport_for
 from gateway.upstream import Upstream
 from gateway.verify_pair import VerifyPair
@@ -74,11 +76,18 @@ async def open_services(
             stack.push_async_callback(upstream.transport.aclose)
             metrics.watch_in_flight(upstream.name, partial(_in_flight, upstream))
             metrics.watch_state(upstream.name, upstream.replicas.circuit)
+        tracing = _tracing(settings.otel, stack)
         background = Background()
         stack.push_async_callback(background.drain, settings.server.drain_s)
         routes = RouteTable([_route(name, upstreams, settings, clock) for name in settings.routes])
         judging = Judging(traces, metrics, clock)
-        shadow = Shadow(background=background, judging=judging, metrics=metrics, clock=clock)
+        shadow = Shadow(
+            background=background,
+            judging=judging,
+            metrics=metrics,
+            clock=clock,
+            tracing=tracing,
+        )
         yield Services(
             routes=routes,
             callers=callers,
@@ -93,6 +102,7 @@ async def open_services(
             schemas=Schemas(on_unusable=metrics.schema_unusable),
             clock=clock,
             max_body_bytes=settings.server.max_body_bytes,
+            tracing=tracing,
         )
 
 
@@ -110,6 +120,16 @@ def make_app(on: Services) -> FrontApp:
     app.add_exception_handler(RequestValidationError, _openai_error)
     mount(app, on)
     return app
+
+
+def _tracing(settings: Otel, stack: AsyncExitStack) -> Tracing | None:
+    if settings.endpoint is None:
+        return None
+    from gateway.tracing.otlp import open_tracer  # noqa: PLC0415 - needs an extra
+
+    tracer = open_tracer(settings, settings.endpoint)
+    stack.push_async_callback(asyncio.to_thread, tracer.close)
+    return tracer
 
 
 def _admission(server: config.Server, alarms: Alarms) -> Admission:

@@ -1,5 +1,6 @@
 """One call to an upstream: where, with which bytes, how its stream ends, and until when."""
 
+from collections.abc import Mapping
 from enum import Enum, auto
 
 import msgspec
@@ -26,6 +27,7 @@ class Call(msgspec.Struct, frozen=True):
     shortened to it.
     caller: whose calls these are, for a fair queue.
     background: nobody waits for it (shadow): it gives way to clients.
+    trace: headers that say which trace it belongs to.
     """
 
     path: str
@@ -35,6 +37,7 @@ class Call(msgspec.Struct, frozen=True):
     until_s: float | None = None
     caller: str | None = None
     background: bool = False
+    trace: Mapping[str, str] | None = None
 
 
 def url_of(base_url: str, path: str) -> str:

@@ -97,7 +97,7 @@ async def _serve(record: Record, role: Role, reason: Reason) -> Answer:
     """Ask one model for the whole answer, or for a stream up to its first event."""
     asked = record.asked
     transcript = record.begin(role)
-    call = record.call(transcript.upstream, observe=False)
+    call = record.call(transcript, observe=False)
     try:
         if asked.stream:
             events = await transcript.upstream.stream(call)
@@ -163,7 +163,7 @@ async def _draft(record: Record) -> _Draft:
     gate = AnswerGate(record.rule(), asked.choices, tools=may_call(asked.fields))
     record.gate = gate
     transcript = record.begin(Role.STUDENT)
-    call = record.call(transcript.upstream, observe=True)
+    call = record.call(transcript, observe=True)
     if (pair := record.route.verify) is not None:
         call = prepare(record, pair, call)
     try:

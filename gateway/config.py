@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from gateway.affinity import Affinity
+from gateway.tracing.settings import Otel
 from router.checks import Check
 from router.divergence import Comparator
 from router.gate import Signal
@@ -245,6 +246,7 @@ class Settings(_Section):
     upstreams: Annotated[Mapping[str, Upstream], Field(min_length=1)]
     routes: Annotated[Mapping[str, Route], Field(min_length=1)]
     traces: Traces = Traces()
+    otel: Otel = Otel()
     engines: Mapping[str, object] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -74,6 +74,8 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
                 until_s=until_s,
                 laps=laps,
             )
+            if on.tracing is not None:
+                record.context = on.tracing.begin(record.trace_id, http)
             await _serve(http, on, record)
         finally:
             on.admission.free(caller)
@@ -106,6 +108,8 @@ async def _serve(http: Http, on: Services, record: Record) -> None:
     finally:
         record.close(outcome, trouble)
         on.tap.take(record)
+        if on.tracing is not None and record.context is not None:
+            on.tracing.closed(record, record.context)
     if trouble is not None and not http.started:
         lines = record.header_lines() + _retry_after(trouble)
         await http.reply(trouble.status, openai_body(trouble), lines)

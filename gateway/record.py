@@ -8,8 +8,8 @@ from gateway.errors import GatewayError
 from gateway.http import HeaderLines
 from gateway.overhead import Laps
 from gateway.route import Role, Route
+from gateway.tracing.context import TraceContext
 from gateway.transcript import Transcript
-from gateway.upstream import Upstream
 from gateway.verifying import Verifying
 from gateway.wire import Asked
 from router.checks import ANYTHING, Expected, needs_whole
@@ -44,6 +44,8 @@ class Record(msgspec.Struct, kw_only=True):
     started_s: float
     until_s: float | None = None
     laps: Laps | None = None
+    context: TraceContext | None = None
+    """Where spans are made, and only there."""
     expected: Expected = ANYTHING
     student: Transcript | None = None
     teacher: Transcript | None = None
@@ -71,6 +73,8 @@ class Record(msgspec.Struct, kw_only=True):
             heard = self.student = Transcript(self.asked, self.route.student, clock, began_s)
         else:
             heard = self.teacher = Transcript(self.asked, self.route.teacher, clock, began_s)
+        if self.context is not None:
+            heard.span_id = self.context.new_id()
         return heard
 
     def rule(self) -> GateRule:
@@ -79,9 +83,9 @@ class Record(msgspec.Struct, kw_only=True):
         whole = bool(checks) and stream and needs_whole(checks, self.expected)
         return self.route.rule(stream=stream and not whole)
 
-    def call(self, upstream: Upstream, *, observe: bool) -> Call:
-        """What it is asked; observe: with the logprobs that the gate reads."""
-        asked = self.asked
+    def call(self, heard: Transcript, *, observe: bool) -> Call:
+        """What a model is asked; observe: with the logprobs that the gate reads."""
+        asked, upstream, context = self.asked, heard.upstream, self.context
         return Call(
             asked.path,
             asked.body_for(upstream.model, observe=observe),
@@ -89,6 +93,7 @@ class Record(msgspec.Struct, kw_only=True):
             affinity=upstream.affinity_of(asked.fields) if upstream.is_sticky else None,
             until_s=self.until_s,
             caller=self.caller,
+            trace=context.headers(heard.span_id) if context is not None else None,
         )
 
     def first_byte(self) -> None:

@@ -14,6 +14,7 @@ from gateway.route import RouteTable
 from gateway.schemas import Schemas
 from gateway.tap import Tap
 from gateway.trace_ids import TraceIds
+from gateway.tracing.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,4 @@ class Services:
     find_trace: FindTrace
     clock: Clock
     max_body_bytes: int
+    tracing: Tracing | None = None

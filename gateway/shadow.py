@@ -5,6 +5,8 @@ Bounded, counted, never waited for; the two answers are compared and the result 
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import msgspec
@@ -16,6 +18,8 @@ from gateway.errors import GaveWay, UpstreamFailed, UpstreamRejected
 from gateway.judging import Judging
 from gateway.metrics import Metrics
 from gateway.record import Record
+from gateway.route import Role
+from gateway.tracing.tracing import Tracing
 from gateway.transcript import Transcript
 from gateway.upstream import Upstream
 from gateway.wire import Asked, as_json, read_fields
@@ -33,12 +37,19 @@ class Fate(StrEnum):
 
 class Shadow:
     def __init__(
-        self, *, background: Background, judging: Judging, metrics: Metrics, clock: Clock
+        self,
+        *,
+        background: Background,
+        judging: Judging,
+        metrics: Metrics,
+        clock: Clock,
+        tracing: Tracing | None = None,
     ) -> None:
         self._background = background
         self._judging = judging
         self._metrics = metrics
         self._clock = clock
+        self._tracing = tracing
         self._in_flight: Counter[str] = Counter()
 
     def offer(self, record: Record) -> None:
@@ -69,8 +80,9 @@ class Shadow:
                 return
             asked, upstream = record.asked, route.upstream(record.served_by.other)
             other = Transcript(asked, upstream, self._clock, self._clock.monotonic_s())
-            call = Call(asked.path, _body(asked, upstream), background=True)
-            other.hear(await upstream.ask(call), stream=False)
+            with self._traced(record, record.served_by.other, other):
+                call = Call(asked.path, _body(asked, upstream), background=True)
+                other.hear(await upstream.ask(call), stream=False)
             pair = (served, other) if served is record.student else (other, served)
             self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
             self._metrics.shadowed(route.name, Fate.COMPARED)
@@ -83,6 +95,23 @@ class Shadow:
             raise
         finally:
             self._in_flight[route.name] -= 1
+
+    @contextmanager
+    def _traced(self, record: Record, role: Role, other: Transcript) -> Iterator[None]:
+        """The call as a span, where spans are made."""
+        if self._tracing is None or record.context is None:
+            yield
+            return
+        other.span_id = record.context.new_id()
+        try:
+            yield
+        except (UpstreamFailed, UpstreamRejected) as error:
+            other.ended(complete=False, error=error)
+            raise
+        else:
+            other.ended(complete=True)
+        finally:
+            self._tracing.shadowed(record, role, other)
 
     def _without_pair(self, record: Record, fate: Fate, why: str) -> None:
         """Counted, and kept in the trace: an estimate from the pairs must say what it misses."""

@@ -32,6 +32,8 @@ class Transcript(msgspec.Struct):
     drafted: Drafted | None = None
     spending: Spending | None = None
     choices: list[Choice] = []
+    span_id: int = 0
+    """In the request's trace, where spans are made."""
 
     def hear(self, payload: bytes, *, stream: bool) -> Reply:
         """Read a whole answer or one event of a stream, and remember what it says.

@@ -189,7 +189,7 @@ class Upstream:
         """An answer with status 200, after as many attempts as are safe and affordable."""
         if self.budget.saved < self.budget.burst:
             self.budget.earn()
-        headers = self.headers
+        headers = self.headers if call.trace is None else {**self.headers, **call.trace}
         if call.until_s is not None and limit_s < self.timeouts.total_s:
             headers = {**headers, _TIMEOUT_HEADER: f"{limit_s:.3f}"}
         ends_at_s = self.alarms.time() + limit_s

@@ -21,7 +21,7 @@ MACHINE_SPECIFIC = re.compile(r"file:|https?:|--|(^|\s)/\w|\+\w+\s")
 
 
 def test_every_extra_is_locked() -> None:
-    assert set(requirements()) == {"", "local", "distill", "console", "dev"}
+    assert set(requirements()) == {"", "local", "distill", "console", "otel", "dev"}
     assert len(PINS) > 80
 
 
