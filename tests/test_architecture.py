@@ -62,6 +62,7 @@ def test_the_import_contracts_are_kept() -> None:
 
 def test_the_gateway_starts_where_no_engine_and_no_torch_is_installed() -> None:
     heavy = ["torch", "transformers", "vllm", "xllamacpp", "gguf", "peft", "serving", "distill"]
+    heavy += ["opentelemetry.sdk", "textual"]
     program = f"""
 import sys
 sys.modules.update(dict.fromkeys({heavy}))   # importing any of them raises ImportError
@@ -88,7 +89,11 @@ def test_every_import_of_a_package_is_something_that_pyproject_asks_for() -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     asked = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in lines}
-    import_names = {"sklearn": "scikit_learn", "starlette": "fastapi"}
+    import_names = {
+        "opentelemetry": "opentelemetry_sdk",
+        "sklearn": "scikit_learn",
+        "starlette": "fastapi",
+    }
     known = set(sys.stdlib_module_names) | set(PACKAGES)
 
     for path in PRODUCT:
