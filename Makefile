@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-conformance test-distill test-vllm vllm check format bench bench-confidence bench-embedded lock tree build weights clean
+.PHONY: help up test test-conformance test-distill test-vllm vllm check format bench bench-confidence bench-embedded lock dashboards tree build weights clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -84,6 +84,9 @@ bench-embedded: $(VENV)/.local  ## student, teacher and cascade end to end, as r
 
 lock: $(VENV)/.dev  ## resolve constraints.txt anew
 	@$(BIN)/python tests/lock.py --write $(ARGS)
+
+dashboards: $(VENV)/.dev  ## write grafana/dashboards/*.json anew from their definitions
+	@$(BIN)/python -m grafana.write
 
 tree: $(VENV)/.dev  ## write the README's tree anew
 	@$(BIN)/python -m tests.tree --write

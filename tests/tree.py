@@ -16,7 +16,7 @@ PACKAGES = ("gateway", "router", "serving", "distill")
 OTHERS = {
     "benchmarks/": "the recipes behind `make bench`, and what they measured",
     "deploy/": "example configs: your own vLLM and a teacher API; two scripted engines",
-    "grafana/": "queries for the first questions",
+    "grafana/": "dashboards, rules and alerts, queries for the first questions",
     "tests/": "mirrors the packages",
     "tests/journeys/": "one story a file, through a running gateway",
     "tests/contracts/": "one suite that the scripted engine and real engines must pass",
