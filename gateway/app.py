@@ -200,6 +200,7 @@ def _route(
         label=section.label,
         checks=section.checks,
         comparators=section.compare,
+        json_rule=section.compare_json.made(),
         shadow_rate=section.shadow.rate,
         shadow_max_in_flight=section.shadow.max_in_flight,
         verify=_verify_pair(section, upstreams, clock) if section.fallback == "verify" else None,

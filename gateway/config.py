@@ -25,6 +25,7 @@ from gateway.tracing.settings import Otel
 from router.checks import Check
 from router.divergence import Comparator
 from router.gate import Signal
+from router.json_fields import JsonRule
 from router.policy import Mode
 from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TopK
 
@@ -215,10 +216,25 @@ class Verify(_Section):
         return _BY_SHARE[self.rule](self.by)
 
 
+class CompareJson(_Section):
+    """When two JSON values are the same, for the comparators "json" and "tool_calls".
+
+    `tolerance`: how far apart numbers may be, relative to the larger. `unordered`: lists whose
+    order does not matter, by their path: "tags", "order.items", "" for an answer that is a list.
+    """
+
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    unordered: tuple[str, ...] = ()
+
+    def made(self) -> JsonRule:
+        return JsonRule(self.tolerance, frozenset(self.unordered))
+
+
 class Route(_Section):
     """What clients put in `model`. `label` is the JSON field whose value is the decision.
 
     `mode = "speculative"`: the teacher serves, and in its own engine the student drafts for it.
+    `compare`: how two answers are compared; the first one defines agreement.
 
     `checks`: what makes a student's answer a deferral whatever its confidence, in this order.
     """
@@ -233,6 +249,7 @@ class Route(_Section):
     verify: Verify = Verify()
     shadow: Shadow = Shadow()
     compare: Annotated[tuple[Comparator, ...], Field(min_length=1)] = (Comparator.NORMALISED,)
+    compare_json: CompareJson = CompareJson()
 
 
 class Traces(_Section):

@@ -31,7 +31,11 @@ class Judging:
         route = record.route
         for comparator in route.comparators:
             found = compare(
-                comparator, student.compared or "", teacher.compared or "", label=route.label
+                comparator,
+                student.compared or "",
+                teacher.compared or "",
+                label=route.label,
+                json_rule=route.json_rule,
             )
             self.metrics.compared(route.name, comparator, found.agreement)
             self.traces.put(

@@ -14,6 +14,7 @@ from router.checks import Check
 from router.cost import Price
 from router.divergence import Comparator
 from router.gate import GateRule, Signal
+from router.json_fields import PLAIN, JsonRule
 from router.name import Name
 from router.policy import Mode, Pin
 from router.trace import Reason
@@ -49,6 +50,8 @@ class Route:
     comparators: tuple[Comparator, ...]
     shadow_rate: float
     shadow_max_in_flight: int
+    json_rule: JsonRule = PLAIN
+    """When two JSON values are the same."""
     verify: VerifyPair | None = None
     """None: a deferral is answered anew by the teacher."""
 

@@ -23,6 +23,8 @@ The map
     trace       the record of one request and the judgements that point to it
     sampling    which requests are shadowed: the same answer on every replica
     divergence  two answers -> do they agree, and where do they part
+    json_fields two JSON answers, field by field
+    likeness    how like two texts are, where being the same is too much to ask
     evidence    what was recorded of a route, as arrays: what any other threshold would have met
     replay      coverage, risk and saving of a threshold, from the evidence
     risk        tests and bounds of a mean loss that hold for any number of pairs

@@ -26,6 +26,22 @@ async def test_what_the_student_served_is_compared_with_the_teachers_answer() ->
         assert exact.trace_id == on.traces.exchanges[0].trace_id
 
 
+async def test_fields_are_compared_by_the_routes_own_rule() -> None:
+    route = {
+        "shadow": {"rate": 1.0},
+        "compare": ["json", "exact"],
+        "compare_json": {"tolerance": 0.1, "unordered": ["tags"]},
+    }
+    async with rig(route=route) as on:
+        on.student.script(Say('{"tags": ["a", "b"], "price": 10, "name": "x"}'))
+        on.teacher.script(Say('{"tags": ["b", "a"], "price": 10.5, "name": "y"}'))
+
+        await on.ask()
+        first = await on.traces.judgement(1)
+
+        assert (first.comparator, first.agreement, first.detail) == ("json", 0.75, "name: x|y")
+
+
 async def test_what_the_teacher_served_is_compared_with_the_students_answer() -> None:
     async with rig(route={**ALL, "mode": "teacher"}) as on:
         on.student.script(Say("no"))
