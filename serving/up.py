@@ -6,6 +6,7 @@ Whatever ends it, everything it started ends too, gateway first: in order when i
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ def _up(
             wishes.tour_size, deployment, gateway_alive=gateway.must_be_alive, screen=screen
         )
     screen.step(f"serving on {deployment.url}/v1 until Ctrl-C")
+    tutelage = Path(sys.executable).with_name("tutelage")
+    screen.say(f"to watch it, in a second terminal: {tutelage} top --url {deployment.url}")
     raise gateway.wait_end()
 
 

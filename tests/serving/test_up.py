@@ -95,6 +95,7 @@ def serving(tmp_path: Path, ports: tuple[int, int], base_gguf: Path) -> Iterator
     config.write_text(CONFIG.format(gateway=gateway, engine=engine, gguf=base_gguf))
     with up(tmp_path, "--config", str(config)) as running:
         running.wait_for("until Ctrl-C")
+        running.wait_for("tutelage top --url http://127.0.0.1:")
         yield running
 
 
