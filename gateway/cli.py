@@ -26,6 +26,7 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
         from gateway import config
         from gateway.listening import listen_together
         from gateway.location import default_keys, default_store, store_path
+        from gateway.logs import write_as
         from gateway.server import CANNOT_START, STOPS
         from gateway.server import run as serve
 
@@ -35,6 +36,7 @@ def gateway(parser: argparse.ArgumentParser) -> Runner:
                 settings, host=arguments.host, port=arguments.port, workers=arguments.workers
             )
             config.secrets(settings)
+            write_as(settings.server.log)
             if arguments.check:
                 routes = ", ".join(settings.routes)
                 print(f"{arguments.config}: good: routes {routes}")

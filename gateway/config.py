@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from gateway.affinity import Affinity
+from gateway.logs import LogForm
 from gateway.tracing.settings import Otel
 from router.checks import Check
 from router.divergence import Comparator
@@ -74,6 +75,7 @@ class Server(_Section):
     auth: Literal["keys", "none"] = "none"
     keys: StoreUrl | None = None
     state: StoreUrl | None = None
+    log: LogForm = LogForm.TEXT
 
     @model_validator(mode="after")
     def _no_open_door(self) -> Self:

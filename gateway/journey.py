@@ -17,6 +17,7 @@ from gateway.deadline import until_s as waits_until_s
 from gateway.errors import ClientLeft, GatewayError, openai_body
 from gateway.expected import read_expected
 from gateway.http import HeaderLines, Http
+from gateway.logs import of_trace
 from gateway.record import Record
 from gateway.respond import respond
 from gateway.services import Services
@@ -103,7 +104,7 @@ async def _serve(http: Http, on: Services, record: Record) -> None:
     except GatewayError as error:
         trouble = error
     except Exception:
-        log.exception("trace %s failed", record.trace_id)
+        log.exception("trace %s failed", record.trace_id, extra=of_trace(record.trace_id))
         trouble = Bug(f"an unforeseen error; see the log for trace {record.trace_id}")
     finally:
         record.close(outcome, trouble)

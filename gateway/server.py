@@ -219,6 +219,7 @@ async def serve(
                     http=client_connections(app.hot, max_body_bytes=on.max_body_bytes),
                     lifespan="off",
                     access_log=False,
+                    log_config=None,  # uvicorn's lines are written as ours
                     log_level="warning",
                     server_header=False,
                     proxy_headers=False,  # nobody here asks for a client's address

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import chain, count
 from typing import NamedTuple
 
+from gateway.logs import of_trace
 from gateway.traces.keys import key_of, trace_id_of
 from gateway.traces.scrub import Content, Kind, scrub
 from gateway.traces.store import Fate
@@ -176,5 +177,5 @@ def _alone(row: Row, insert: Callable[[Row], Fate]) -> Fate:
 
 
 def _unwritable(trace_id: str, error: Exception) -> Fate:
-    log.warning("trace %s cannot be stored: %s", trace_id, error)
+    log.warning("trace %s cannot be stored: %s", trace_id, error, extra=of_trace(trace_id))
     return Fate.UNWRITABLE
