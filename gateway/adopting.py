@@ -16,7 +16,7 @@ class Adopting:
     def __init__(self, rulings: Rulings, routes: RouteTable) -> None:
         self._rulings = rulings
         self._routes = routes
-        self._adopted: dict[str, Applied] = {}
+        self._adopted: dict[tuple[str, str | None], Applied] = {}
         self._seen_ns: int | None = None
         self._trouble: str | None = None
 
@@ -45,17 +45,20 @@ class Adopting:
         # Before reading: what is applied meanwhile is found the next time.
         seen_ns = self._rulings.path.stat().st_mtime_ns
         for applied in self._rulings.in_force():
-            if self._adopted.get(applied.route) == applied or applied.route not in self._routes:
+            key = (applied.route, applied.release)
+            if self._adopted.get(key) == applied or applied.route not in self._routes:
                 continue
             after = applied.after
             threshold = after.threshold if after is not None else None
             calibration = after.calibration if after is not None else None
-            self._routes.adopt(applied.route, threshold, calibration)
-            self._adopted[applied.route] = applied
+            serves = self._routes.adopt(applied.route, threshold, calibration, applied.release)
+            self._adopted[key] = applied
+            whose = f"release {applied.release}" if applied.release else "a student without release"
             log.warning(
-                "route %s: threshold %s, applied by %s on %s: %s",
+                "route %s: threshold %s%s, applied by %s on %s: %s",
                 applied.route,
                 "of the config" if threshold is None else f"{threshold:g}",
+                "" if serves else f", not in force: it is of {whose}, which does not serve now",
                 applied.who,
                 datetime.fromtimestamp(applied.applied_s, UTC).strftime("%Y-%m-%d %H:%M UTC"),
                 applied.why,

@@ -1,10 +1,11 @@
 """The composition root: the only place where concrete things are made."""
 
 import asyncio
+import itertools
 import math
 import random
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from gateway.judging import Judging
 from gateway.metrics import Metrics
 from gateway.openapi import DescribedApp
 from gateway.overhead import Overhead
+from gateway.release_arms import ReleaseArms
 from gateway.replicas import Replica, Replicas
 from gateway.retry import RetryBudget
 from gateway.route import Route, RouteTable
@@ -72,14 +74,26 @@ async def open_services(
             name: _upstream(name, section, secrets.get(name), alarms=alarms, clock=clock)
             for name, section in settings.upstreams.items()
         }
-        for upstream in upstreams.values():
-            stack.push_async_callback(upstream.transport.aclose)
-            metrics.watch_in_flight(upstream.name, partial(_in_flight, upstream))
-            metrics.watch_state(upstream.name, upstream.replicas.circuit)
+        connected = {name: [upstream] for name, upstream in upstreams.items()}
+        stack.push_async_callback(_close, connected)
         tracing = _tracing(settings.otel, stack)
         background = Background()
         stack.push_async_callback(background.drain, settings.server.drain_s)
-        routes = RouteTable([_route(name, upstreams, settings, clock) for name in settings.routes])
+        configured = [_route(name, upstreams, settings, clock) for name in settings.routes]
+        routes = RouteTable(configured)
+        for upstream in upstreams.values():
+            metrics.watch_in_flight(upstream.name, partial(_in_flight, connected[upstream.name]))
+            metrics.watch_state(upstream.name, partial(_state, routes, upstream))
+
+        def connect(name: str, base_url: str, model: str) -> Upstream:
+            """The engine of a release, in place of the config's."""
+            section = settings.upstreams[name].model_copy(
+                update={"base_url": base_url, "model": model}
+            )
+            made = _upstream(name, section, secrets.get(name), alarms=alarms, clock=clock)
+            connected[name].append(made)
+            return made
+
         judging = Judging(traces, metrics, clock)
         shadow = Shadow(
             background=background,
@@ -90,6 +104,7 @@ async def open_services(
         )
         yield Services(
             routes=routes,
+            arms=ReleaseArms(configured, connect),
             callers=callers,
             admission=_admission(settings.server, alarms),
             tap=Tap(traces, metrics, shadow, judging),
@@ -178,8 +193,19 @@ def _upstream(
     )
 
 
-def _in_flight(upstream: Upstream) -> float:
-    return upstream.in_flight
+def _in_flight(upstreams: Sequence[Upstream]) -> float:
+    return sum(upstream.in_flight for upstream in upstreams)
+
+
+def _state(routes: RouteTable, configured: Upstream) -> float:
+    """The worst of those that serve under the name now."""
+    serving = [each.replicas.circuit() for each in routes.in_force(configured.name)]
+    return max(serving) if serving else configured.replicas.circuit()
+
+
+async def _close(connected: Mapping[str, Sequence[Upstream]]) -> None:
+    for upstream in itertools.chain.from_iterable(connected.values()):
+        await upstream.transport.aclose()
 
 
 def _route(
@@ -198,6 +224,7 @@ def _route(
         threshold=section.gate.threshold,
         window_tokens=section.gate.window_tokens,
         label=section.label,
+        release=section.release,
         checks=section.checks,
         comparators=section.compare,
         json_rule=section.compare_json.made(),

@@ -67,7 +67,7 @@ async def _cascade(record: Record) -> Answer:
         why = _student_trouble(trouble, observed=not record.asked.logprobs)
         return await _serve(record, Role.TEACHER, why)
     if draft.verdict is Verdict.COMMIT:
-        record.decide(Role.STUDENT, Reason.CONFIDENT)
+        record.decide(Role.STUDENT, record.route.confident)
         return draft.heard()
     draft.hang_up()
     if (pair := record.route.verify) is not None:

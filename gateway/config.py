@@ -32,6 +32,9 @@ from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TopK
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
+_RELEASE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""It goes into a header."""
+
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -59,7 +62,7 @@ class Server(_Section):
     Past `max_in_flight`, up to `max_queued` requests wait up to `queue_s` for their turn, which
     comes to each caller in turn; the others get 429. `caller_share`: how much of `max_in_flight`
     one caller may hold. `state`: the file of thresholds applied by `tutelage tune`, which go
-    before the gate's own.
+    before the gate's own, and of what `tutelage releases` put in service.
     """
 
     host: str = "127.0.0.1"
@@ -232,11 +235,20 @@ class CompareJson(_Section):
         return JsonRule(self.tolerance, frozenset(self.unordered))
 
 
+class Canary(_Section):
+    """A candidate's share of the route, until `tutelage releases` says something else."""
+
+    release: Annotated[str, Field(pattern=_RELEASE)]
+    share: Share
+
+
 class Route(_Section):
     """What clients put in `model`. `label` is the JSON field whose value is the decision.
 
     `mode = "speculative"`: the teacher serves, and in its own engine the student drafts for it.
     `compare`: how two answers are compared; the first one defines agreement.
+
+    `release`: what the student's engine serves, for traces and headers.
 
     `checks`: what makes a student's answer a deferral whatever its confidence, in this order.
     """
@@ -244,6 +256,8 @@ class Route(_Section):
     mode: Mode = Mode.CASCADE
     student: str
     teacher: str
+    release: Annotated[str, Field(pattern=_RELEASE)] | None = None
+    canary: Canary | None = None
     label: str | None = None
     gate: Gate = Gate()
     checks: Annotated[tuple[Check, ...], AfterValidator(_each_once)] = ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.breaker import State
 from gateway.clock import Clock
-from gateway.route import RouteTable
+from gateway.route import Role, Route, RouteTable
 from gateway.transport import TransportError
 from gateway.upstream import Upstream
 
@@ -29,8 +29,9 @@ class Health:
         """`up`, or what is wrong, by upstream."""
         async with self._one_at_a_time:
             if self.clock.monotonic_s() - self._asked_s > _FRESH_S:
-                found = await asyncio.gather(*map(_probe, self.upstreams.values()))
-                self._states = dict(zip(self.upstreams, found, strict=True))
+                parties = self._parties()
+                found = await asyncio.gather(*map(_probe, parties.values()))
+                self._states = dict(zip(parties, found, strict=True))
                 self._asked_s = self.clock.monotonic_s()
         return self._states
 
@@ -38,10 +39,25 @@ class Health:
         """Ready: every route has at least one model that answers."""
         states = await self.states()
         ready = all(
-            "up" in (states[route.student.name], states[route.teacher.name])
+            "up" in (states.get(self._label(route, role), "unknown") for role in Role)
             for route in self.routes
         )
         return ready, states
+
+    def _parties(self) -> dict[str, Upstream]:
+        """Who serves now, by name, and what the config has besides."""
+        found = {}
+        for route in self.routes:
+            for arm in (route,) if route.canary is None else (route, route.canary.route):
+                found.update({self._label(arm, role): arm.upstream(role) for role in Role})
+        names = {upstream.name for upstream in found.values()}
+        return found | {name: each for name, each in self.upstreams.items() if name not in names}
+
+    def _label(self, route: Route, role: Role) -> str:
+        """An engine that is not the config's own is called by its release, too."""
+        upstream = route.upstream(role)
+        own = self.upstreams.get(upstream.name) is upstream
+        return upstream.name if own else f"{upstream.name} ({route.release})"
 
 
 async def _probe(upstream: Upstream) -> str:

@@ -63,8 +63,13 @@ async def journey(http: Http, on: Services, parse: Parse) -> None:
             laps.lap(Stage.ADMIT)
         try:
             unix_s = on.clock.unix_s()
+            trace_id = on.trace_ids.new(unix_s)
+            canary = route.canary
+            route, planned = (
+                canary.draw(route, planned, asked, trace_id) if canary else (route, planned)
+            )
             record = Record(
-                trace_id=on.trace_ids.new(unix_s),
+                trace_id=trace_id,
                 asked=asked,
                 route=route,
                 plan=planned,

@@ -37,7 +37,7 @@ class Judging:
                 label=route.label,
                 json_rule=route.json_rule,
             )
-            self.metrics.compared(route.name, comparator, found.agreement)
+            self.metrics.compared(route.name, comparator, found.agreement, route.release)
             self.traces.put(
                 Judgement(
                     trace_id=record.trace_id,

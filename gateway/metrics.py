@@ -13,7 +13,7 @@ from gateway.errors import GatewayError
 from gateway.exposition import Family, Kind, render
 from gateway.ledger import Ledger
 from gateway.record import Record
-from gateway.route import Role
+from gateway.route import Role, Route
 from gateway.stage import Stage
 from gateway.upstream import Upstream
 from router.divergence import Comparator
@@ -108,13 +108,13 @@ _JUDGED = Family(
     "tutelage_judged_total",
     Kind.COUNTER,
     "Pairs of answers that were compared.",
-    ("route", "comparator"),
+    ("route", "comparator", "release"),
 )
 _DIVERGENCE = Family(
     "tutelage_divergence_total",
     Kind.COUNTER,
     "Disagreement among the compared pairs; a partial one counts in part.",
-    ("route", "comparator"),
+    ("route", "comparator", "release"),
 )
 _TOKENS = Family(
     "tutelage_tokens_total",
@@ -167,11 +167,20 @@ _UPSTREAM_STATE = Family(
     over_workers=max,
 )
 
+_RELEASE_INFO = Family(
+    "tutelage_release_info",
+    Kind.GAUGE,
+    "1: this release has this role on the route (incumbent, candidate, refused).",
+    ("route", "release", "role"),
+    over_workers=max,
+)
+
 FAMILIES = (
     *(_REQUESTS, _REQUEST_SECONDS, _FIRST_TOKEN_SECONDS, _INTER_TOKEN_SECONDS, _OVERHEAD_SECONDS),
     *(_CONFIDENCE, _FALLBACKS, _SHADOW, _JUDGED, _DIVERGENCE, _TOKENS, _COST, _TRACES),
     *(_IN_FLIGHT, _UPSTREAM_STATE, _UNUSABLE_SCHEMAS, _FEEDBACK, _FEEDBACK_SCORE),
     *(_VERIFICATIONS, _VERIFIED_TOKENS, _DRAFT_TOKENS, _DRAFT_ACCEPTANCE),
+    _RELEASE_INFO,
 )
 _KINDS = {family.name: family.kind for family in FAMILIES}
 
@@ -252,7 +261,7 @@ class Metrics:
             usage = told if record.verification is None else record.teacher_usage
             self._count_tokens(route, record.teacher.upstream, usage)
             if record.teacher.drafted is not None:
-                self._count_drafted(route, record.teacher.drafted)
+                self._count_drafted(record.route, record.teacher.drafted)
 
     def _open_ended(self, route: str, served_by: Role | None, reason: str, status: int) -> "_Ended":
         name = served_by if served_by is not None else _NOBODY
@@ -275,8 +284,8 @@ class Metrics:
         self._count(_VERIFIED_TOKENS, route, "kept", more=kept)
         self._count(_VERIFIED_TOKENS, route, "rejected", more=len(work.readings) - kept)
 
-    def _count_drafted(self, route: str, drafted: Drafted) -> None:
-        labels = (route, _NOBODY)  # no release of a student is known here yet
+    def _count_drafted(self, route: Route, drafted: Drafted) -> None:
+        labels = (route.name, route.release or _NOBODY)
         self._count(_DRAFT_TOKENS, *labels, "accepted", more=drafted.accepted)
         self._count(_DRAFT_TOKENS, *labels, "rejected", more=drafted.tokens - drafted.accepted)
         at = self._open(_DRAFT_ACCEPTANCE, *labels)
@@ -310,15 +319,22 @@ class Metrics:
     def shadowed(self, route: str, outcome: str) -> None:
         self._count(_SHADOW, route, outcome)
 
-    def compared(self, route: str, comparator: Comparator, agreement: float) -> None:
-        self._count(_JUDGED, route, comparator)
-        self._count(_DIVERGENCE, route, comparator, more=1.0 - agreement)
+    def compared(
+        self, route: str, comparator: Comparator, agreement: float, release: str | None = None
+    ) -> None:
+        """release: whose student was compared."""
+        labels = (route, comparator, release or _NOBODY)
+        self._count(_JUDGED, *labels)
+        self._count(_DIVERGENCE, *labels, more=1.0 - agreement)
 
     def feedback_given(self, route: str, served_by: str | None, score: float | None) -> None:
         labels = (route, served_by if served_by is not None else _NOBODY)
         self._count(_FEEDBACK, *labels)
         if score is not None:
             self._observer(_FEEDBACK_SCORE, *labels)(score)
+
+    def release_stands(self, route: str, release: str, role: str, has_it: bool) -> None:  # noqa: FBT001 - a gauge's two values
+        self._values[self._open(_RELEASE_INFO, route, release, role)] = float(has_it)
 
     def schema_unusable(self) -> None:
         """A client's JSON schema that the checks cannot hold an answer to."""

@@ -21,7 +21,10 @@ from router.verify_rules import is_exact
 
 _SERVED_BY = {Role.STUDENT: ServedBy.STUDENT, Role.TEACHER: ServedBy.TEACHER}
 _FIRST_CHOICE = frozenset(
-    {None, Reason.CONFIDENT, Reason.PINNED, Reason.ROUTE_MODE, Reason.SPECULATIVE}
+    {
+        *(None, Reason.CONFIDENT, Reason.CANARY),
+        *(Reason.PINNED, Reason.ROUTE_MODE, Reason.SPECULATIVE),
+    }
 )
 _STATUS = {
     Outcome.SERVED: 200,
@@ -181,7 +184,7 @@ class Record(msgspec.Struct, kw_only=True):
             ts=self.started_unix_s,
             route=self.route.name,
             caller=self.caller,
-            release=None,
+            release=self.route.release,
             stream=self.asked.stream,
             request=msgspec.Raw(self.asked.raw),
             mode=self.plan.mode,

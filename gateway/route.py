@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from gateway.canary import Canary
 from gateway.errors import BadRequest, UnknownModel
 from gateway.http import HeaderLines
 from gateway.origin import Origin
@@ -54,6 +55,11 @@ class Route:
     """When two JSON values are the same."""
     verify: VerifyPair | None = None
     """None: a deferral is answered anew by the teacher."""
+    release: str | None = None
+    """Of the student, with its calibration and threshold; None where nobody named one."""
+    confident: Reason = Reason.CONFIDENT
+    """Why the student serves where the gate commits."""
+    canary: Canary | None = None
 
     # Made once, and not for every answer:
     origins: dict[Role, Origin] = field(init=False, repr=False)
@@ -62,13 +68,15 @@ class Route:
     _rules: tuple[GateRule, GateRule] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        release = b"x-tutelage-release: %b\r\n" % self.release.encode() if self.release else b""
         lines = {
             (role, reason): b"x-tutelage-served-by: %b\r\nx-tutelage-model: %b\r\n"
-            b"x-tutelage-reason: %b\r\n"
+            b"x-tutelage-reason: %b\r\n%b"
             % (
                 b"both" if reason is Reason.VERIFIED else role.encode(),
                 self.upstream(role).model.encode(),
                 reason.encode(),
+                release,
             )
             for role in Role
             for reason in Reason
@@ -91,40 +99,91 @@ class RouteTable:
     """Looks up `support`, and the pins `support:student` and `support:teacher`."""
 
     def __init__(self, routes: list[Route]) -> None:
-        self._routes = routes
-        self._configured = {route.name: (route.threshold, route.signal) for route in routes}
+        self._configured = {route.name: route for route in routes}
+        self._standing: dict[str, tuple[Route, Route | None, float]] = {
+            route.name: (route, None, 0.0) for route in routes
+        }
+        self._rulings: dict[tuple[str, str | None], tuple[float, Calibration | None]] = {}
+        self._routes = dict(self._configured)
         self._found: dict[str, tuple[Route, Pin | None]] = {}
         for route in routes:
-            self._found[route.name] = (route, None)
-            for pin in Pin:
-                self._found[f"{route.name}:{pin.value}"] = (route, pin)
+            self._put(route)
 
     def __iter__(self) -> Iterator[Route]:
-        return iter(self._routes)
+        return iter(self._routes.values())
 
     def __contains__(self, name: str) -> bool:
-        return any(route.name == name for route in self._routes)
+        return name in self._routes
 
-    def adopt(self, name: str, threshold: float | None, calibration: Calibration | None) -> None:
-        """From now on this route rules so; None is the config's. Raises StaleCalibration."""
-        for place, route in enumerate(self._routes):
-            if route.name != name:
-                continue
-            if calibration is not None:
-                calibration.must_fit(
-                    student=route.student.model,
-                    label=route.label,
-                    window_tokens=route.window_tokens,
-                )
-            configured, signal = self._configured[name]
-            # Without one, by the signal of the config, which a calibration may have taken over.
-            signal = calibration or signal
-            threshold = configured if threshold is None else threshold
-            ruled = replace(route, threshold=threshold, signal=signal)
-            self._routes[place] = ruled
-            for model, (held, pin) in self._found.items():
-                if held is route:
-                    self._found[model] = (ruled, pin)
+    def in_force(self, upstream: str) -> Iterator[Upstream]:
+        """Those that requests go to now under this name; a candidate's is one of them."""
+        for route in self._routes.values():
+            arms = (route,) if route.canary is None else (route, route.canary.route)
+            for arm in arms:
+                for each in (arm.student, arm.teacher):
+                    if each.name == upstream:
+                        yield each
+
+    def adopt(
+        self,
+        name: str,
+        threshold: float | None,
+        calibration: Calibration | None,
+        release: str | None = None,
+    ) -> bool:
+        """From now on this route rules so, wherever this release serves, and whether it does.
+
+        threshold: None is the release's own, or the config's. Raises StaleCalibration.
+        """
+        route = self._configured[name]
+        if calibration is not None:
+            # A release says more of a student than what its engine calls it.
+            student = route.student.model if release is None else calibration.student
+            calibration.must_fit(
+                student=student, label=route.label, window_tokens=route.window_tokens
+            )
+        self._rulings.pop((name, release), None)
+        if threshold is not None:
+            self._rulings[name, release] = (threshold, calibration)
+        self._put_together(name)
+        incumbent, candidate, _ = self._standing[name]
+        return release == incumbent.release or (
+            candidate is not None and release == candidate.release
+        )
+
+    def stand(
+        self, name: str, incumbent: Route | None, candidate: Route | None, share: float
+    ) -> None:
+        """Who serves from now on; incumbent: None is who does. Requests under way go on as they
+        began.
+        """
+        if incumbent is None:
+            incumbent = self._standing[name][0]
+        self._standing[name] = (incumbent, candidate, share)
+        self._put_together(name)
+
+    def _put_together(self, name: str) -> None:
+        incumbent, candidate, share = self._standing[name]
+        canary = None
+        if candidate is not None:
+            canary = Canary(share, replace(self._ruled(candidate), confident=Reason.CANARY))
+        self._put(replace(self._ruled(incumbent), canary=canary))
+
+    def _ruled(self, route: Route) -> Route:
+        """By what was applied for its release. Without a calibration, by its own signal, which an
+        earlier one may have taken over.
+        """
+        ruling = self._rulings.get((route.name, route.release))
+        if ruling is None:
+            return route
+        threshold, calibration = ruling
+        return replace(route, threshold=threshold, signal=calibration or route.signal)
+
+    def _put(self, route: Route) -> None:
+        self._routes[route.name] = route
+        self._found[route.name] = (route, None)
+        for pin in Pin:
+            self._found[f"{route.name}:{pin.value}"] = (route, pin)
 
     @property
     def models(self) -> list[str]:

@@ -21,20 +21,27 @@ CREATE TABLE IF NOT EXISTS rulings (
     who TEXT NOT NULL,
     why TEXT NOT NULL,
     before TEXT,
-    after TEXT NOT NULL
+    after TEXT NOT NULL,
+    release TEXT
 ) STRICT
 """
+_RELEASE_CAME_LATER = "ALTER TABLE rulings ADD COLUMN release TEXT"
 _LAST = """
-SELECT before, after FROM rulings WHERE route = ? ORDER BY number DESC LIMIT 1
+SELECT after FROM rulings WHERE route = ? AND release IS ? ORDER BY number DESC LIMIT 1
+"""
+_LAST_OF_ALL = """
+SELECT before, after, release FROM rulings WHERE route = ? ORDER BY number DESC LIMIT 1
 """
 _IN_FORCE = """
-SELECT route, applied_s, who, why, before, after FROM rulings
-WHERE number IN (SELECT max(number) FROM rulings GROUP BY route)
+SELECT route, applied_s, who, why, before, after, release FROM rulings
+WHERE number IN (SELECT max(number) FROM rulings GROUP BY route, release) ORDER BY number
 """
-_ALL = "SELECT route, applied_s, who, why, before, after FROM rulings ORDER BY number"
+_ALL = "SELECT route, applied_s, who, why, before, after, release FROM rulings ORDER BY number"
 _PUT = """
-INSERT INTO rulings (route, applied_s, who, why, before, after) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO rulings (route, applied_s, who, why, before, after, release)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+_KNOWS_RELEASES = "SELECT 1 FROM pragma_table_info('rulings') WHERE name = 'release'"
 _CONFIGS = "null"
 """After a change that puts the config in force again."""
 _WAIT_S = 0.25
@@ -53,7 +60,10 @@ class Ruling(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """before, after: None where the config was, or is, in force. applied_s: unix seconds."""
+    """before, after: None where the config was, or is, in force. applied_s: unix seconds.
+
+    release: whose student it was found on, and which alone it rules; None: one without a name.
+    """
 
     route: str
     applied_s: float
@@ -61,6 +71,7 @@ class Applied(msgspec.Struct, frozen=True):
     why: str
     before: Ruling | None
     after: Ruling | None
+    release: str | None = None
 
 
 class Rulings:
@@ -74,13 +85,22 @@ class Rulings:
         with self._open():
             pass
 
-    def apply(self, route: str, ruling: Ruling, *, who: str, why: str, now_s: float) -> Applied:
-        """Gateways follow within 2 s."""
+    def apply(
+        self,
+        route: str,
+        ruling: Ruling,
+        *,
+        who: str,
+        why: str,
+        now_s: float,
+        release: str | None = None,
+    ) -> Applied:
+        """Gateways follow within 2 s, wherever that release serves."""
         with self._open() as file:
             file.execute("BEGIN IMMEDIATE")
-            last = file.execute(_LAST, (route,)).fetchone()
-            before = last[1] if last is not None else None
-            row = (route, now_s, who, why, before, msgspec.json.encode(ruling).decode())
+            last = file.execute(_LAST, (route, release)).fetchone()
+            before = last[0] if last is not None else None
+            row = (route, now_s, who, why, before, msgspec.json.encode(ruling).decode(), release)
             file.execute(_PUT, row)
         return _applied(row)
 
@@ -91,15 +111,15 @@ class Rulings:
         """
         with self._open() as file:
             file.execute("BEGIN IMMEDIATE")
-            last = file.execute(_LAST, (route,)).fetchone()
+            last = file.execute(_LAST_OF_ALL, (route,)).fetchone()
             if last is None:
                 raise RulingsError(f"{self.path}: nothing was ever applied to route {route!r}")
-            row = (route, now_s, who, why, last[1], last[0] or _CONFIGS)
+            row = (route, now_s, who, why, last[1], last[0] or _CONFIGS, last[2])
             file.execute(_PUT, row)
         return _applied(row)
 
     def in_force(self) -> list[Applied]:
-        """The last one of each route."""
+        """The last one of each route and release."""
         return self._read(_IN_FORCE)
 
     def all(self) -> list[Applied]:
@@ -118,6 +138,8 @@ class Rulings:
             self.path.touch(mode=0o600)
             with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as file, file:
                 file.execute(_SCHEMA)
+                if file.execute(_KNOWS_RELEASES).fetchone() is None:
+                    file.execute(_RELEASE_CAME_LATER)
                 yield file
 
     @contextmanager
@@ -130,8 +152,8 @@ class Rulings:
             ) from error
 
 
-def _applied(row: tuple[str, float, str, str, str | None, str]) -> Applied:
-    route, applied_s, who, why, before, after = row
+def _applied(row: tuple[str, float, str, str, str | None, str, str | None]) -> Applied:
+    route, applied_s, who, why, before, after, release = row
     return Applied(
         route,
         applied_s,
@@ -139,6 +161,7 @@ def _applied(row: tuple[str, float, str, str, str | None, str]) -> Applied:
         why,
         _RULING.decode(before) if before is not None else None,
         _RULING.decode(after),
+        release,
     )
 
 

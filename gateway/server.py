@@ -25,6 +25,8 @@ from gateway.ledger import Ledger, new_memory
 from gateway.listening import PortTaken
 from gateway.location import UnknownStore, default_state, store_path
 from gateway.metrics import Metrics, zero_gauges
+from gateway.release_adopting import ReleaseAdopting, canaries
+from gateway.release_state import ReleaseState
 from gateway.rulings import Rulings, RulingsError
 from gateway.traces import open_writer
 from gateway.traces.reading import find_trace
@@ -206,11 +208,20 @@ async def serve(
             clock=clock,
         ) as on:
             app = make_app(on)
+            releases = ReleaseAdopting(
+                ReleaseState(state),
+                on.routes,
+                on.arms,
+                unless=canaries(settings),
+                tell=metrics.release_stands,
+            )
+            releases.start()
             adopting = Adopting(Rulings(state), on.routes)
             adopting.start()
 
             async def each_second() -> None:
                 metrics.read_gauges()
+                releases.look()
                 adopting.look()
 
             server = _Server(

@@ -10,6 +10,7 @@ from gateway.feedback import FindTrace
 from gateway.health import Health
 from gateway.metrics import Metrics
 from gateway.overhead import Overhead
+from gateway.release_arms import ReleaseArms
 from gateway.route import RouteTable
 from gateway.schemas import Schemas
 from gateway.tap import Tap
@@ -20,6 +21,7 @@ from gateway.tracing.tracing import Tracing
 @dataclass(frozen=True, slots=True)
 class Services:
     routes: RouteTable
+    arms: ReleaseArms
     callers: Callers
     admission: Admission
     tap: Tap

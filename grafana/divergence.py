@@ -44,6 +44,37 @@ BOARD = Board(
             ),
         ),
         Row(
+            "Releases",
+            (
+                Panel(
+                    "Agreement by release",
+                    "Whether the candidate's student agrees with the teacher as the incumbent's does.",
+                    Unit.SHARE,
+                    (
+                        Query(
+                            f"1 - sum by (route, release) (rate(tutelage_divergence_total"
+                            f"{{{_OURS}}}[1h])) / sum by (route, release) (rate("
+                            f"tutelage_judged_total{{{_OURS}}}[1h]))",
+                            "{{route}}: {{release}}",
+                        ),
+                    ),
+                    width=12,
+                ),
+                Panel(
+                    "Releases in service",
+                    "refused: its calibration or threshold is not this student's or this route's.",
+                    Unit.NUMBER,
+                    (
+                        Query(
+                            f"max by (route, release, role) (tutelage_release_info{{{_OURS}}}) > 0",
+                            "{{route}}: {{role}} {{release}}",
+                        ),
+                    ),
+                    width=12,
+                ),
+            ),
+        ),
+        Row(
             "Shadows and drafts",
             (
                 Panel(

@@ -114,6 +114,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     student: the model as its engine calls it. label, window_tokens: as in the rule whose gate
     read the signals. pairs: judged pairs it was fitted on. scores: cross-validated on them.
+    student_sha256: of the weights, which a release that carries it must hold.
     """
 
     version: int = VERSION
@@ -125,6 +126,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     pairs: int
     scores: Scores
     release: str | None = None
+    student_sha256: str | None = None
 
     def confidence(self, signals: Signals) -> float:
         """In [0, 1]."""

@@ -47,6 +47,7 @@ class Reason(Name):
     CHECK_REFUSAL = "check_failed:refusal"
     CHECK_EMPTY = "check_failed:empty"
     VERIFIED = "verified"  # a deferral; the teacher read the draft, and let some or all of it stand
+    CANARY = "canary"  # the candidate's student, where the incumbent's would have served
     TEACHER_UNAVAILABLE = "teacher_unavailable"  # the student's answer, for want of a teacher
 
     @classmethod

@@ -18,6 +18,10 @@
     fleet.py         the engines of a file          engines_up.py   started without a gateway
     elsewhere.py     upstreams that are not ours    engines_ls.py   what runs (token_rate.py)
     supervisor.py    restarts                       backoff.py   after how long
+    rollout.py       releases in and out of service: rollout_plan.py (which engines), busy.py,
+                     release_state.py (who is wanted, who stands), release_moves.py (and back)
+    releases.py      the releases of this machine: release.py (one of them), release_adapter.py,
+                     release_command.py and release_table.py (`tutelage releases`)
     lifeline.py      no orphans, whoever is killed
     gateway_child.py the gateway, run as a command
     running.py       every change told; roster.py   the state file; engines_table.py  `engines ls`

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from serving.checked import Secret
 from serving.elsewhere import Elsewhere
 from serving.errors import BadConfig
+from serving.home import Home
 from serving.spec import EngineSpec, read_spec
 
 
@@ -40,6 +41,7 @@ class _Server(_Glimpse):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     drain_s: float = 30.0
+    state: str | None = None
 
 
 class _Upstream(_Glimpse):
@@ -55,9 +57,18 @@ class _Upstream(_Glimpse):
         return tuple(url.rstrip("/") for url in urls)
 
 
+class _Canary(_Glimpse):
+    release: str
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
 class _Route(_Glimpse):
+    """release: what the student's engine serves, where it is one. canary: see `rollout`."""
+
     student: str
     teacher: str
+    release: str | None = None
+    canary: _Canary | None = None
 
 
 class _File(_Glimpse):
@@ -80,6 +91,9 @@ class Deployment(BaseModel):
     engines: tuple[EngineSpec, ...]
     elsewhere: tuple[Elsewhere, ...]
     """What upstreams name and no engine here serves."""
+    upstreams: Mapping[str, _Upstream]
+    state: str | None
+    """`server.state`, as the config has it."""
     prices: Mapping[str, Price]
     """By upstream."""
     routes: Mapping[str, _Route]
@@ -113,9 +127,22 @@ def read_deployment(config: Path) -> Deployment:
         drain_s=file.server.drain_s,
         engines=engines,
         elsewhere=_elsewhere(engines, file.upstreams),
+        upstreams=file.upstreams,
+        state=file.server.state,
         prices={name: upstream.price for name, upstream in file.upstreams.items()},
         routes=file.routes,
     )
+
+
+def state_file(config: Path | None, home: Home) -> Path:
+    """Where that gateway keeps what is changed while it runs. Raises `BadConfig`."""
+    url = read_deployment(config).state if config is not None else None
+    return state_path(url, home)
+
+
+def state_path(url: str | None, home: Home) -> Path:
+    """`server.state`, or the home's own."""
+    return Path(url.removeprefix("sqlite://")).expanduser() if url is not None else home.state
 
 
 def explain(error: ValidationError) -> str:

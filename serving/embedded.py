@@ -1,29 +1,40 @@
 """The embedded default: a config file like any other, which `up` writes when given none."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from serving import triage
 from serving.errors import ModelUnavailable
 from serving.home import Home
 from serving.models import BASE, Derived, ModelCache
 from serving.ports import pick_free_port
+from serving.release import Gate
+from serving.releases import Draft, Releases
+from serving.triage.manifest import MANIFEST_FILE
 
 ROUTE = "triage"
 DEFAULT_PORT = 8080
 
 _HOST = "127.0.0.1"
+_LABEL = "sentiment"
+_WINDOW = 24
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedModels:
-    """The three files, verified, and the threshold that belongs to this student."""
+    """The three files, verified, and the threshold that belongs to this student.
+
+    release: that student and threshold are one, of this id.
+    """
 
     base: Path
     teacher_adapter: Path
     student: Path
     threshold: float
+    release: str | None = None
 
 
 def prepare_models(cache: ModelCache) -> EmbeddedModels:
@@ -38,6 +49,29 @@ def prepare_models(cache: ModelCache) -> EmbeddedModels:
         return EmbeddedModels(base, adapter, student, triage.manifest().threshold)
     except ValueError as error:  # BrokenManifest, BrokenDelta, WrongFile: each tells the cure
         raise ModelUnavailable(str(error)) from error
+
+
+def released(releases: Releases, models: EmbeddedModels) -> EmbeddedModels:
+    """The shipped student as a release of this machine; from now on it runs from there.
+
+    Raises `CannotRelease`, `BrokenRelease`.
+    """
+    release = releases.add(
+        Draft(
+            name=ROUTE,
+            weights=models.student,
+            quantization="Q4_1, trained layers Q8_0",
+            gate=Gate(threshold=models.threshold, label=_LABEL, window_tokens=_WINDOW),
+            provenance=_shipped(),
+        ),
+        link=True,  # the cache replaces its files and never writes into them
+    )
+    return replace(models, student=release.weights, release=release.id)
+
+
+def _shipped() -> dict[str, JsonValue]:
+    told = json.loads(MANIFEST_FILE.read_text(encoding="utf-8"))
+    return {key: told[key] for key in ("task", "base", "provenance") if key in told}
 
 
 def write_config(home: Home, models: EmbeddedModels, *, port: int) -> Path:
@@ -70,6 +104,7 @@ def _toml(  # one template, top to bottom as in the file
     def quoted(value: object) -> str:
         return json.dumps(str(value), ensure_ascii=False)  # also a TOML basic string
 
+    release = f"release = {quoted(models.release)}\n" if models.release is not None else ""
     return f"""\
 # Written by `tutelage up`: the embedded default. Copy it to make your own; this one is overwritten.
 
@@ -99,8 +134,8 @@ max_in_flight = 64
 mode = "cascade"
 student = "student"
 teacher = "teacher"
-label = "sentiment"
-gate = {{ signal = "mean_probability", threshold = {models.threshold}, window_tokens = 24 }}
+{release}label = "{_LABEL}"
+gate = {{ signal = "mean_probability", threshold = {models.threshold}, window_tokens = {_WINDOW} }}
 fallback = "regenerate"
 shadow = {{ rate = 0.05, max_in_flight = 1 }}
 compare = ["label"]

@@ -3,17 +3,22 @@
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 
-from serving.deployment import read_deployment
+from serving.deployment import read_deployment, state_path
 from serving.elsewhere import look
 from serving.engines_table import elsewhere_table
 from serving.errors import BadConfig
-from serving.fleet import engines_of
+from serving.fleet import engine_beside, engines_of
 from serving.home import Home
+from serving.release_state import ReleaseState
+from serving.releases import Releases
+from serving.rollout import Rollout, as_current
+from serving.rollout_plan import seats_of
 from serving.roster import Roster
 from serving.running import Running
 from serving.screen import Screen
@@ -38,7 +43,10 @@ def _up(
     screen: Screen,
     story: ExitStack,
 ) -> NoReturn:
-    deployment = read_deployment(config)
+    configured = read_deployment(config)
+    releases = Releases(home.releases)
+    state = ReleaseState(state_path(configured.state, home))
+    deployment = as_current(configured, releases, state)
     engines = engines_of(deployment, logs=home.logs, env=env, only=only)
     if not engines:
         raise BadConfig(f"{config}: [engines]", "there is none to start")
@@ -52,8 +60,21 @@ def _up(
     running.begin()
     supervisor = Supervisor(engines, on_change=running.engine_changed)
     story.callback(supervisor.stop)
+    started = {engine.spec.base_url for engine in engines}
+    rollout = Rollout(
+        [seat for seat in seats_of(configured) if seat.stands_for in started],
+        releases,
+        state,
+        supervisor,
+        running,
+        partial(engine_beside, deployment, logs=home.logs, env=env),
+        screen,
+    )
+    story.callback(rollout.stop)
     story.callback(screen.say, "stopping the engines")
     supervisor.start()
+    rollout.begin(engines)
+    rollout.start()
 
     if deployment.elsewhere and not only:
         seen = [(place, look(place, env)) for place in deployment.elsewhere]

@@ -10,6 +10,7 @@ from serving.deployment import Deployment
 from serving.engine import Engine
 from serving.errors import BadConfig
 from serving.llamacpp_spec import LlamaCppSpec
+from serving.spec import EngineSpec
 
 
 def engines_of(
@@ -30,7 +31,17 @@ def engines_of(
             f"{deployment.config}: [engines]",
             f"llama.cpp is not installed; run `{sys.executable} -m pip install 'tutelage[local]'`",
         )
+    return [Engine(spec, logs=logs, env=env, cores=_share(len(specs))) for spec in specs]
+
+
+def engine_beside(
+    deployment: Deployment, spec: EngineSpec, *, logs: Path, env: Mapping[str, str]
+) -> Engine:
+    """One more, which gets no more than each of the others."""
+    return Engine(spec, logs=logs, env=env, cores=_share(len(deployment.engines)))
+
+
+def _share(engines: int) -> int:
     # llama.cpp's threads meet at a spinning barrier many times a token: one that has to wait for
     # a core makes all wait, ten times slower and more. So engines share the cores out.
-    share = max(1, usable_cores() // max(1, len(specs)))
-    return [Engine(spec, logs=logs, env=env, cores=share) for spec in specs]
+    return max(1, usable_cores() // max(1, engines))

@@ -41,6 +41,16 @@ class Home:
         return self.root / "traces.db"
 
     @property
+    def releases(self) -> Path:
+        """One folder per release: see `serving.releases`."""
+        return self.root / "releases"
+
+    @property
+    def state(self) -> Path:
+        """Thresholds and releases as changed while gateways run, unless `server.state` says."""
+        return self.root / "state.db"
+
+    @property
     def run(self) -> Path:
         """One state file per running `tutelage up`."""
         return self.root / "run"

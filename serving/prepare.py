@@ -6,10 +6,11 @@ import time
 
 from rich.console import Console
 
-from serving.embedded import EmbeddedModels, prepare_models
+from serving.embedded import EmbeddedModels, prepare_models, released
 from serving.errors import ServingError
 from serving.home import Home
 from serving.models import ModelCache
+from serving.releases import Releases
 from serving.screen import Screen
 
 
@@ -17,9 +18,10 @@ def prepare(home: Home, screen: Screen) -> EmbeddedModels:
     """Says where the models are and makes what is missing. Raises `ModelUnavailable`."""
     screen.step(f"models in {home.models}")
     models = prepare_models(ModelCache(home.models, progress=screen))
+    models = released(Releases(home.releases), models)
     screen.say(
         f"verified: teacher {models.base.name} + {models.teacher_adapter.name}, "
-        f"student {models.student.name}"
+        f"student {models.student.name}, which is release {models.release}"
     )
     return models
 

@@ -68,7 +68,7 @@ class Roster:
                 file = RosterFile.model_validate_json(path.read_bytes())
             except (FileNotFoundError, ValidationError):  # ended just now, or another version's
                 continue
-            if _is_alive(file.up_pid):
+            if is_alive(file.up_pid):
                 yield file
             else:
                 path.unlink(missing_ok=True)
@@ -105,7 +105,8 @@ def _told_by_ps(group: int) -> int | None:
     return kib * 1024 or None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -30,6 +30,20 @@ class Running:
                 self._note(engine, State.STARTING)
             self._write()
 
+    def joined(self, engine: Engine) -> None:
+        """One more, which is about to start."""
+        with self._lock:
+            self._engines[engine.name] = engine
+            self._note(engine, State.STARTING)
+            self._write()
+
+    def left(self, name: str) -> None:
+        """It was ended for good, and is no longer listed."""
+        with self._lock:
+            self._engines.pop(name, None)
+            self._rows.pop(name, None)
+            self._write()
+
     def engine_changed(self, change: Change) -> None:
         if change.state not in {State.STOPPED, State.FAILED}:  # `up` itself tells these two
             self._screen.say(f"engine {change.name}: {change.note.partition(chr(10))[0]}")

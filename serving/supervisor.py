@@ -69,7 +69,7 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], bool] | None = None,
     ) -> None:
-        self._engines = tuple(engines)
+        self._engines = list(engines)
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._stopping = threading.Event()
@@ -77,8 +77,10 @@ class Supervisor:
         self._on_change = on_change
         self._states: dict[str, State] = {}
         self._first_failure: ServingError | None = None
+        self._troubles: dict[str, str] = {}
+        self._retired: set[str] = set()
         self._changed = threading.Condition()
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
 
     @property
     def states(self) -> dict[str, State]:
@@ -90,12 +92,8 @@ class Supervisor:
         """Returns when every engine is ready. If one fails, stops all and raises its error."""
         for engine in self._engines:
             self._states[engine.name] = State.STARTING
-        self._threads = [
-            threading.Thread(target=self._keep, args=(engine,), name=f"keep-{engine.name}")
-            for engine in self._engines
-        ]
-        for thread in self._threads:
-            thread.start()
+        for engine in self._engines:
+            self._begin(engine)
         with self._changed:
             self._changed.wait_for(
                 lambda: self._first_failure or State.STARTING not in self._states.values()
@@ -104,25 +102,67 @@ class Supervisor:
             self.stop()
             raise self._first_failure
 
+    def also(self, engine: Supervised) -> None:
+        """One more, kept from now on; returns at once. If its first start fails the others go on,
+        and `trouble` says why.
+        """
+        with self._changed:
+            if self._stopping.is_set():
+                return
+            self._engines.append(engine)
+            self._states[engine.name] = State.STARTING
+            self._retired.discard(engine.name)
+            self._begin(engine)
+
+    def retire(self, name: str) -> None:
+        """Ends one for good, also while it starts, and forgets it."""
+        with self._changed:
+            ending = [engine for engine in self._engines if engine.name == name]
+            self._retired.add(name)
+            thread = self._threads.get(name)
+        for engine in ending:
+            engine.stop()
+        if thread is not None:
+            thread.join()
+        with self._changed:
+            self._engines = [engine for engine in self._engines if engine not in ending]
+            self._states.pop(name, None)
+            self._threads.pop(name, None)
+
+    def trouble(self, name: str) -> str:
+        """Why its first start failed."""
+        with self._changed:
+            return self._troubles.get(name, "")
+
     def stop(self) -> None:
         """Ends every engine, all at once, and waits for it; may be called twice."""
-        self._stopping.set()
-        enders = [threading.Thread(target=engine.stop) for engine in self._engines]
+        with self._changed:
+            self._stopping.set()
+            engines, threads = list(self._engines), list(self._threads.values())
+        enders = [threading.Thread(target=engine.stop) for engine in engines]
         for ender in enders:
             ender.start()
-        for thread in (*enders, *self._threads):
+        for thread in (*enders, *threads):
             thread.join()
+
+    def _begin(self, engine: Supervised) -> None:
+        thread = threading.Thread(target=self._keep, args=(engine,), name=f"keep-{engine.name}")
+        self._threads[engine.name] = thread
+        thread.start()
+
+    def _is_over(self, engine: Supervised) -> bool:
+        return self._stopping.is_set() or engine.name in self._retired
 
     def _keep(self, engine: Supervised) -> None:
         """One engine's life: run, and run again after a growing pause, until told to stop."""
         failures = 0
         ever_ready = False
-        while not self._stopping.is_set():
+        while not self._is_over(engine):
             began = self._clock()
             try:
                 took_s = engine.start()
             except ServingError as error:
-                if self._stopping.is_set():
+                if self._is_over(engine):
                     break
                 if not ever_ready:
                     self._fail(engine.name, error)
@@ -132,7 +172,7 @@ class Supervisor:
                 ever_ready = True
                 self._tell(engine.name, State.READY, f"ready in {took_s:.1f} s")
                 how = engine.wait_end()
-            if self._stopping.is_set():
+            if self._is_over(engine):
                 break
             failures = self._backoff.failures_after(failures, ran_s=self._clock() - began)
             delay_s = self._backoff.delay_s(failures)
@@ -145,6 +185,7 @@ class Supervisor:
     def _fail(self, name: str, error: ServingError) -> None:
         with self._changed:
             self._first_failure = self._first_failure or error
+            self._troubles[name] = str(error)
         self._tell(name, State.FAILED, str(error))
 
     def _tell(self, name: str, state: State, note: str) -> None:

@@ -10,20 +10,25 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 
 from serving import embedded
-from serving.deployment import Deployment, read_deployment
+from serving.deployment import Deployment, read_deployment, state_path
 from serving.errors import BadConfig, PortTaken
-from serving.fleet import engines_of
+from serving.fleet import engine_beside, engines_of
 from serving.gateway_child import GatewayChild, gateway_must_accept
 from serving.guided_tour import guided_tour
 from serving.home import Home
 from serving.ports import port_is_free
 from serving.prepare import prepare
+from serving.release_state import ReleaseState
+from serving.releases import Releases
+from serving.rollout import Rollout, as_current
+from serving.rollout_plan import seats_of
 from serving.roster import Roster
 from serving.running import Running
 from serving.screen import Screen
@@ -53,7 +58,10 @@ def run(wishes: Wishes, *, env: Mapping[str, str], console: Console) -> int:
 def _up(
     wishes: Wishes, home: Home, *, env: Mapping[str, str], screen: Screen, story: ExitStack
 ) -> NoReturn:
-    deployment = _deployment(wishes, home, env, screen)
+    configured = _deployment(wishes, home, env, screen)
+    releases = Releases(home.releases)
+    state = ReleaseState(state_path(configured.state, home))
+    deployment = as_current(configured, releases, state)
     _port_must_be_free(deployment.host, deployment.port, chosen=wishes.config)
 
     screen.step(f"engines: {', '.join(s.name for s in deployment.engines) or 'none here'}")
@@ -63,7 +71,18 @@ def _up(
     running.begin()
     supervisor = Supervisor(engines, on_change=running.engine_changed)
     story.callback(supervisor.stop)
+    rollout = Rollout(
+        seats_of(configured),
+        releases,
+        state,
+        supervisor,
+        running,
+        partial(engine_beside, deployment, logs=home.logs, env=env),
+        screen,
+    )
+    story.callback(rollout.stop)
     supervisor.start()
+    rollout.begin(engines)
 
     screen.step("gateway")
     gateway = GatewayChild(deployment, logs=home.logs, env=env)
@@ -72,6 +91,7 @@ def _up(
     took_s = gateway.start()
     running.gateway_is(gateway.pid)
     screen.say(f"ready in {took_s:.1f} s; log: {gateway.log}")
+    rollout.start()
     _show_endpoint(deployment, screen)
 
     if wishes.tour_size and embedded.ROUTE in deployment.routes:

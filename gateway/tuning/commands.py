@@ -68,6 +68,11 @@ def tune(parser: argparse.ArgumentParser) -> Runner:
         "--comparator", help="what agreement means (default: the route's first comparator)"
     )
     parser.add_argument(
+        "--release",
+        metavar="ID",
+        help="the requests that this release answered (default: the one of the latest request)",
+    )
+    parser.add_argument(
         "--apply",
         metavar="WHY",
         help="put the threshold in force, for this reason; running gateways follow within 2 s",

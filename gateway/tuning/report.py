@@ -5,6 +5,7 @@ import os
 import sys
 
 import msgspec
+from msgspec.structs import replace
 from rich.console import Console
 
 from gateway.clock import SystemClock
@@ -42,7 +43,7 @@ def report(arguments: argparse.Namespace) -> int:
     try:
         route = _route(arguments)
         wish = _wish(arguments, route)
-        records = _records(arguments)
+        records, release = _of_one_release(_records(arguments), arguments.release)
         if arguments.replay:
             _rehearse(arguments, records, wish)
             return 0
@@ -50,7 +51,7 @@ def report(arguments: argparse.Namespace) -> int:
         found = tune(arguments.route, records, wish, label=label, window_tokens=window_tokens)
         _show(arguments, found)
         if arguments.apply is not None and found.promise is not None and route is not None:
-            _apply(arguments, found, found.promise.threshold)
+            _apply(arguments, found, found.promise.threshold, release)
     except _TROUBLE as trouble:
         sys.stderr.write(f"tutelage tune: {trouble}\n")
         return 2
@@ -118,6 +119,13 @@ def _records(arguments: argparse.Namespace) -> list[Record]:
         return list(reader.of_route(arguments.route, since_s=since_s))
 
 
+def _of_one_release(records: list[Record], wished: str | None) -> tuple[list[Record], str | None]:
+    """A threshold is one student's: of the wished release, else of the one that served last."""
+    if wished is None and records:
+        wished = records[-1][0].release
+    return [each for each in records if each[0].release == wished], wished
+
+
 def _store(arguments: argparse.Namespace) -> str:
     if arguments.store is not None:
         return str(arguments.store)
@@ -142,10 +150,15 @@ def _show(arguments: argparse.Namespace, found: Tuned) -> None:
         arguments.svg.write_text(chart.risk_by_coverage(found), encoding="utf-8")
 
 
-def _apply(arguments: argparse.Namespace, found: Tuned, threshold: float) -> None:
+def _apply(
+    arguments: argparse.Namespace, found: Tuned, threshold: float, release: str | None
+) -> None:
     """Raises StaleCalibration where the traces are of another student than the config's."""
     settings = load(arguments.config)
-    if found.calibration is not None:
+    calibration = found.calibration
+    if calibration is not None and release is not None:
+        calibration = replace(calibration, release=release)
+    if found.calibration is not None and release is None:
         route = settings.routes[found.route]
         found.calibration.must_fit(
             student=settings.upstreams[route.student].model,
@@ -155,13 +168,15 @@ def _apply(arguments: argparse.Namespace, found: Tuned, threshold: float) -> Non
     rulings = _rulings(settings)
     applied = rulings.apply(
         found.route,
-        Ruling(threshold, found.calibration),
+        Ruling(threshold, calibration),
         who=_who(),
         why=arguments.apply,
         now_s=SystemClock().unix_s(),
+        release=release,
     )
+    whose = f" with release {release}" if release is not None else ""
     sys.stderr.write(
-        f"applied: {found.route} rules by {threshold:g}, before by {_named(applied.before)} "
+        f"applied: {found.route}{whose} rules by {threshold:g}, before by {_named(applied.before)} "
         f"({rulings.path})\n"
     )
 

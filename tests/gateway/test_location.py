@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.location import UnknownStore, default_keys, default_store, store_path
+from gateway.location import UnknownStore, default_keys, default_state, default_store, store_path
 from serving.home import Home
 
 
@@ -39,3 +39,4 @@ def test_the_default_is_in_the_home_that_the_engines_use(
 
     assert store_path(default_store(env, platform=platform)) == root / "traces.db"
     assert store_path(default_keys(env, platform=platform)) == root / "keys.db"
+    assert store_path(default_state(env, platform=platform)) == root / "state.db"

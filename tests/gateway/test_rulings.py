@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,33 @@ def test_another_programs_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(RulingsError, match=r"state\.db: applied thresholds cannot be used"):
         Rulings(path).in_force()
+
+
+def test_what_is_applied_belongs_to_one_release(tmp_path: Path) -> None:
+    rulings = Rulings(tmp_path / "state.db")
+    for release, threshold in ((None, 0.5), ("new", 0.7), ("new", 0.8)):
+        rulings.apply("a", Ruling(threshold), who="ann", why="", now_s=0.0, release=release)
+    back = rulings.revert("a", who="ann", why="", now_s=1.0)
+
+    assert (back.release, back.before, back.after) == ("new", Ruling(0.8), Ruling(0.7))
+    assert {each.release: each.after for each in rulings.in_force()} == {
+        None: Ruling(0.5),
+        "new": Ruling(0.7),
+    }
+
+
+def test_a_file_from_before_releases_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(
+            "CREATE TABLE rulings (number INTEGER PRIMARY KEY, route TEXT NOT NULL,"
+            " applied_s REAL NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, before TEXT,"
+            " after TEXT NOT NULL) STRICT"
+        )
+        row = ("a", 0.0, "ann", "", None, '{"threshold": 0.5}')
+        file.execute("INSERT INTO rulings VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
+    rulings = Rulings(path)
+    rulings.make()
+
+    (applied,) = rulings.in_force()
+    assert (applied.release, applied.after) == (None, Ruling(0.5))

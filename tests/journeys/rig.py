@@ -80,6 +80,7 @@ class Rig:
     journal: list[str]
     traces: KeptTraces
     on: Services
+    settings: config.Settings
     url: str
     openai: AsyncOpenAI
     http: httpx.AsyncClient
@@ -161,7 +162,7 @@ async def rig(
             httpx.AsyncClient(base_url=url, timeout=30) as http,
             AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
         ):
-            yield Rig(low, high, journal, traces, on, url, client, http)
+            yield Rig(low, high, journal, traces, on, settings, url, client, http)
 
 
 @asynccontextmanager

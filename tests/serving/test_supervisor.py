@@ -165,3 +165,48 @@ def test_backoff_doubles_and_is_capped(failures: int, delay_s: float) -> None:
 
 def test_backoff_survives_any_number_of_failures() -> None:
     assert Backoff().delay_s(10**6) == 30.0
+
+
+def test_one_more_is_kept_like_the_others(stage: Stage) -> None:
+    stage.supervisor.start()
+    assert stage.next() == ("student", State.READY)
+    second = ScriptedEngine("second")
+    stage.supervisor.also(second)
+    assert stage.next() == ("second", State.READY)
+    second.die("died")
+
+    assert [stage.next()[1] for _ in range(3)] == [
+        State.BACKING_OFF,
+        State.STARTING,
+        State.READY,
+    ]
+
+
+def test_one_more_that_cannot_start_leaves_the_others_alone(stage: Stage) -> None:
+    stage.supervisor.start()
+    stage.supervisor.also(ScriptedEngine("second", "no memory"))
+    assert [stage.next() for _ in range(2)] == [("student", State.READY), ("second", State.FAILED)]
+
+    assert stage.supervisor.trouble("second") == "no memory"
+    assert stage.supervisor.states["student"] is State.READY
+
+
+def test_one_that_is_retired_is_not_started_again(stage: Stage) -> None:
+    stage.supervisor.start()
+    second = ScriptedEngine("second")
+    stage.supervisor.also(second)
+    assert [stage.next() for _ in range(2)] == [("student", State.READY), ("second", State.READY)]
+    stage.supervisor.retire("second")
+
+    assert stage.next() == ("second", State.STOPPED)
+    assert stage.supervisor.states == {"student": State.READY}
+    assert second.started == 1
+
+
+def test_after_the_stop_nothing_more_is_started(stage: Stage) -> None:
+    stage.supervisor.start()
+    stage.supervisor.stop()
+    second = ScriptedEngine("second")
+    stage.supervisor.also(second)
+
+    assert second.started == 0
