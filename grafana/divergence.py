@@ -48,7 +48,7 @@ BOARD = Board(
             (
                 Panel(
                     "Agreement by release",
-                    "Whether the candidate's student agrees with the teacher as the incumbent's does.",
+                    "Whether a candidate's student agrees with the teacher as the one before does.",
                     Unit.SHARE,
                     (
                         Query(
