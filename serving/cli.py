@@ -3,6 +3,10 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from serving.quantize import QuantizeWishes
 
 Runner = Callable[[argparse.Namespace], int]
 
@@ -44,6 +48,8 @@ def engines(parser: argparse.ArgumentParser) -> Runner:
     up = actions.add_parser("up", help="start those of a config file, without a gateway")
     up.add_argument("--config", type=Path, metavar="F", required=True)
     up.add_argument("only", nargs="*", metavar="NAME", help="as in [engines.NAME] (default: all)")
+    _quantize(actions)
+    _bench(actions)
     ls = actions.add_parser("ls", help="state, pid, port, memory, tokens/s, uptime, log")
     ls.add_argument(
         "--config", type=Path, metavar="F", help="also look at its upstreams that run elsewhere"
@@ -59,6 +65,18 @@ def engines(parser: argparse.ArgumentParser) -> Runner:
             from serving.engines_up import run as run_up
 
             return run_up(asked.config, asked.only, env=os.environ, console=console)
+        if asked.action == "bench":
+            from serving.bench import BenchWishes
+            from serving.bench import run as run_bench
+
+            wanted = {name: getattr(asked, name) for name in BenchWishes.__slots__}
+            return run_bench(
+                BenchWishes(**wanted), env=os.environ, console=console, as_json=asked.json
+            )
+        if asked.action == "quantize":
+            from serving.quantize import run as run_quantize
+
+            return run_quantize(_wishes(asked), env=os.environ, console=console, as_json=asked.json)
         from serving.engines_ls import run as run_ls
 
         return run_ls(asked.config, env=os.environ, console=console)
@@ -163,6 +181,85 @@ def _seconds(text: str) -> float:
     if value < 0.0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def _quantize(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from serving.quantize_methods import METHODS
+
+    methods = "; ".join(f"{method.name}: {method.what}" for method in METHODS.values())
+    parser = actions.add_parser(
+        "quantize",
+        help="make weights smaller, and see what that does to them",
+        description=f"Weights, smaller, with a manifest and a fidelity report. {methods}.",
+    )
+    add = parser.add_argument
+    add("source", type=Path, metavar="SOURCE", help="a folder with config.json and safetensors")
+    add("--method", choices=METHODS, required=True)
+    add("--to", type=Path, metavar="FOLDER", required=True, help="a new folder")
+    add("--texts", type=Path, metavar="F", help="JSONL of chats, texts or traces")
+    add("--samples", type=_count, default=128, help="texts to calibrate on, at most (128)")
+    add("--held-out", type=_count, default=32, help="other texts of it, to judge by (32)")
+    add("--max-tokens", type=_count, default=512, help="of a text; the rest is cut off (512)")
+    add(
+        "--group-size",
+        type=_count,
+        help="weights to a scale (the largest that fits of 128, 64, 32)",
+    )
+    measuring = parser.add_argument_group("the fidelity report")
+    measuring.add_argument(
+        "--vllm", default="vllm", metavar="PROGRAM", help="serves both for it (vllm, on PATH)"
+    )
+    measuring.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="(gpu)")
+    measuring.add_argument(
+        "--answer-tokens", type=_count, default=32, help="of each greedy answer, at most (32)"
+    )
+    measuring.add_argument(
+        "--in-turn", action="store_true", help="not both at once: needs less memory"
+    )
+    measuring.add_argument("--unmeasured", action="store_true", help="leave the report out")
+    add("--json", action="store_true", help="print the manifest, and what happens to stderr")
+
+
+def _bench(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "bench",
+        help="student, teacher, teacher with the student as draft, verification: what pays here",
+    )
+    add = parser.add_argument
+    add("--config", type=Path, metavar="F", required=True)
+    add("--student", default="student", metavar="NAME", help="as in [engines.NAME] (student)")
+    add("--teacher", default="teacher", metavar="NAME", help="as in [engines.NAME] (teacher)")
+    add("--texts", type=Path, metavar="F", help="JSONL of questions (a few of its own)")
+    add("--requests", type=_count, default=16, help="questions to each (16)")
+    add("--answer-tokens", type=_count, default=64, help="of each answer, at most (64)")
+    add("--drafted-tokens", type=_count, help="a step (as the teacher's speculate says; else 4)")
+    add("--svg", type=Path, metavar="F", help="the table as a picture too")
+    add("--json", action="store_true", help="print JSON, and what happens to stderr")
+
+
+def _wishes(asked: argparse.Namespace) -> "QuantizeWishes":
+    from serving.measured import Measuring
+    from serving.quantize import QuantizeWishes
+
+    return QuantizeWishes(
+        source=asked.source,
+        method=asked.method,
+        to=asked.to,
+        texts=asked.texts,
+        samples=asked.samples,
+        held_out=asked.held_out,
+        max_tokens=asked.max_tokens,
+        group_size=asked.group_size,
+        measure=None
+        if asked.unmeasured
+        else Measuring(asked.vllm, asked.device, asked.answer_tokens, asked.in_turn),
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count; write a whole number from 1 on")
+    return int(text)
 
 
 def _port(text: str) -> int:

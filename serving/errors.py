@@ -6,6 +6,8 @@ ServingError
 ├── FileMissing         a model or adapter that is not where the spec says
 ├── ProcessDied         an engine or the gateway ended on its own; carries the log's last lines
 ├── NotReady            it runs but never answered in time; carries the log's last lines
+├── JobFailed           a job in an environment of its own; carries the log's last lines
+├── NotMeasured         an engine did not tell what a measurement needs
 └── ModelUnavailable    a model that could be neither found, fetched nor derived
     └── WrongHash       the bytes are not the ones this release was made with
 """
@@ -43,6 +45,15 @@ class NotReady(ServingError):
         super().__init__(
             f"{who} was not ready after {after_s:g} s; last lines of {log}:\n{last_lines}"
         )
+
+
+class JobFailed(ServingError):
+    def __init__(self, name: str, how: str, *, log: Path, last_lines: str) -> None:
+        super().__init__(f"{name}: {how}; last lines of {log}:\n{last_lines}")
+
+
+class NotMeasured(ServingError):
+    pass
 
 
 class ModelUnavailable(ServingError):

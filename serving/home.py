@@ -31,6 +31,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def environments(self) -> Path:
+        """Of jobs whose packages do not go together with ours."""
+        return self.root / "environments"
+
+    @property
     def logs(self) -> Path:
         """One log per engine, and the gateway's."""
         return self.root / "logs"

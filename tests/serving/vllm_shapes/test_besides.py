@@ -10,6 +10,7 @@ import pytest
 
 from serving.dialect import Refused
 from serving.say import Say
+from serving.vllm_shapes.token_ids import conversation_ids
 from tests.serving.speakers import EMBEDDINGS, VLLM
 
 
@@ -73,7 +74,10 @@ def test_tokenize_has_the_recorded_shape(wish: dict[str, bool], recording: str) 
 def test_messages_are_tokenized_too() -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "one two"}]}]
 
-    assert VLLM.probe("POST", "/tokenize", {"messages": messages})["count"] == 2
+    told = VLLM.probe("POST", "/tokenize", {"messages": messages})
+
+    assert told["tokens"] == conversation_ids(messages)
+    assert told["count"] == len(told["tokens"])
 
 
 def test_detokenize_has_the_recorded_shape() -> None:
