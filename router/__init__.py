@@ -25,6 +25,8 @@ The map
     divergence  two answers -> do they agree, and where do they part
     json_fields two JSON answers, field by field
     likeness    how like two texts are, where being the same is too much to ask
+    clusters    divergences of one kind together
+    sequential  whether a candidate is worse than the incumbent, looked at as often as one likes
     evidence    what was recorded of a route, as arrays: what any other threshold would have met
     replay      coverage, risk and saving of a threshold, from the evidence
     risk        tests and bounds of a mean loss that hold for any number of pairs

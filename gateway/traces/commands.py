@@ -14,7 +14,7 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def traces(parser: argparse.ArgumentParser) -> Runner:
-    """Read the traces, take them out, bring others in: ls, show, stats, export, import."""
+    """Read the traces, take them out, bring others in: ls, show, stats, divergences, arms, …."""
     pages = parser.add_subparsers(dest="page", metavar="PAGE", required=True)
 
     ls = _page(pages, "ls", "the latest requests: who answered, why, how sure")
@@ -27,6 +27,15 @@ def traces(parser: argparse.ArgumentParser) -> Runner:
 
     stats = _page(pages, "stats", "coverage, fidelity, latency and cost of each route")
     _add_since(stats)
+
+    divergences = _page(pages, "divergences", "where student and teacher part, most common first")
+    divergences.add_argument("route", metavar="ROUTE", help="a route's name, as in the traces")
+    divergences.add_argument(
+        "--limit", type=_count, default=20, help="how many kinds at most (default 20)"
+    )
+    _add_since(divergences)
+
+    _add_arms(_page(pages, "arms", "whether a route's candidate agrees less than its incumbent"))
 
     export = _page(pages, "export", "exchanges and their judgements, a JSON object a line")
     _add_filters(export)
@@ -45,6 +54,33 @@ def traces(parser: argparse.ArgumentParser) -> Runner:
         return turn_to(arguments)
 
     return run
+
+
+def _add_arms(page: argparse.ArgumentParser) -> None:
+    page.add_argument("route", metavar="ROUTE", help="a route's name, as in the traces")
+    for arm, place in (("incumbent", "last but one"), ("candidate", "last")):
+        page.add_argument(
+            f"--{arm}",
+            metavar="NAME",
+            help=f"its release, or its student's model where it has none (default: the {place} "
+            "that began)",
+        )
+    page.add_argument(
+        "--margin",
+        type=_share,
+        default=0.02,
+        metavar="M",
+        help="the candidate may agree less often by so much (default 0.02)",
+    )
+    page.add_argument(
+        "--alpha",
+        type=_share,
+        default=0.05,
+        metavar="A",
+        help="either verdict may be wrong with probability A (default 0.05)",
+    )
+    page.add_argument("--comparator", help="what agreement means (default: the route's first)")
+    _add_since(page)
 
 
 def _add_import(page: argparse.ArgumentParser) -> None:
@@ -104,6 +140,16 @@ def age_s(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an age; write 90s, 30m, 12h, 7d or 2w")
     return float(match[1]) * _UNITS_S[match[2]]
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share; write a number between 0 and 1")
+    return value
 
 
 def _count(text: str) -> int:

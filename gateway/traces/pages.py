@@ -14,7 +14,7 @@ from rich.console import Console
 from gateway.clock import Clock, SystemClock
 from gateway.config import ConfigError, load
 from gateway.location import UnknownStore, default_store, store_path
-from gateway.traces import tables
+from gateway.traces import differing, tables
 from gateway.traces.carrying import export, store_rows, write_rows
 from gateway.traces.importing import CannotImport, Naming, read_rows
 from gateway.traces.reading import SqliteReader
@@ -28,7 +28,14 @@ _PIPE_WIDTH = 160
 
 def turn_to(arguments: argparse.Namespace) -> int:
     """Print the page that the command line asks for; the exit status."""
-    pages = {"ls": _ls, "show": _show, "stats": _stats, "export": _export}
+    pages = {
+        "ls": _ls,
+        "show": _show,
+        "stats": _stats,
+        "divergences": _divergences,
+        "arms": _arms,
+        "export": _export,
+    }
     try:
         if arguments.page == "import":
             _import(arguments)
@@ -86,6 +93,22 @@ def _stats(reader: TraceReader, arguments: argparse.Namespace, clock: Clock) -> 
         _write_lines(map(msgspec.json.encode, routes))
     else:
         _console().print(tables.figures(routes))
+
+
+def _divergences(reader: SqliteReader, arguments: argparse.Namespace, clock: Clock) -> None:
+    clusters = differing.divergences(reader, arguments, _since_s(arguments, clock))
+    if arguments.json:
+        _write_lines(map(msgspec.json.encode, clusters))
+    else:
+        _console().print(differing.listed(clusters))
+
+
+def _arms(reader: SqliteReader, arguments: argparse.Namespace, clock: Clock) -> None:
+    arms = differing.arms(reader, arguments, _since_s(arguments, clock))
+    if arguments.json:
+        _write_lines([msgspec.json.encode(arms)])
+    else:
+        _console().print(differing.told(arms))
 
 
 def _export(reader: SqliteReader, arguments: argparse.Namespace, clock: Clock) -> None:
