@@ -112,15 +112,21 @@ def gold_examples(
     items: Sequence[Feedback], tokenizer: Tokenizer, tokens: TaskTokens
 ) -> list[Example]:
     """Rows with the raters' answer: targets are what a fresh panel of raters would say."""
-    head = len(tokens.prefix_ids)
     examples = []
     for item in items:
-        ids = _ids(tokenizer, _prompt(tokenizer, item.text))
-        if tuple(ids[:head]) != tokens.prefix_ids:
-            raise TokenBoundary(f"{item.id}: the text merges with the prompt; strip it first")
         odds = panel_distribution(item.mean_rating, item.rater_spread, len(item.ratings))
-        examples.append(with_targets(Example(item.id, tuple(ids[head:]), item.gold, (), ()), odds))
+        row = Example(item.id, text_ids(item.id, item.text, tokenizer, tokens), item.gold, (), ())
+        examples.append(with_targets(row, odds))
     return examples
+
+
+def text_ids(name: str, text: str, tokenizer: Tokenizer, tokens: TaskTokens) -> tuple[int, ...]:
+    """A text's tokens and the template's up to the answer. Raises `TokenBoundary`."""
+    head = len(tokens.prefix_ids)
+    ids = _ids(tokenizer, _prompt(tokenizer, text))
+    if tuple(ids[:head]) != tokens.prefix_ids:
+        raise TokenBoundary(f"{name}: the text merges with the prompt; strip it first")
+    return tuple(ids[head:])
 
 
 def with_targets(example: Example, odds: dict[Answer, float]) -> Example:

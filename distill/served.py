@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import xllamacpp
 
 from serving.reply import read_reply
-from serving.triage.dataset import Feedback
 from serving.triage.task import Answer, NotAnAnswer, Sentiment, messages, parse_answer
 
 MAX_ANSWER_TOKENS = 24
@@ -68,7 +68,16 @@ def serve(gguf: Path, adapter: Path | None = None, *, slots: int, threads: int) 
         del server
 
 
-def ask(url: str, item: Feedback) -> ServedAnswer:
+class Text(Protocol):
+    """What is asked about."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+def ask(url: str, item: Text) -> ServedAnswer:
     """One greedy chat completion. Raises `NotAReply`."""
     asked = {
         "messages": messages(item.text),
@@ -91,7 +100,7 @@ def ask(url: str, item: Feedback) -> ServedAnswer:
     return ServedAnswer(item.id, read.text, math.exp(logprob), seconds)
 
 
-def ask_all(url: str, items: Sequence[Feedback], *, at_once: int) -> list[ServedAnswer]:
+def ask_all(url: str, items: Sequence[Text], *, at_once: int) -> list[ServedAnswer]:
     """Every item once, in order, `at_once` in flight (1 to measure latency)."""
     answers: list[ServedAnswer] = []
     with ThreadPoolExecutor(at_once) as pool:

@@ -1,6 +1,7 @@
 """Where the last release ended: its teacher and student in PyTorch, for a run that goes on."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -44,7 +45,11 @@ def take_shipped_adapter(adapted: Any) -> None:  # noqa: ANN401
 
 def shipped_student(base: Any, layers: tuple[int, ...]) -> Any:  # noqa: ANN401
     """The shipped student; `base` is the base model. Raises `OtherShape`."""
-    path = verified(manifest().student_delta)
+    return student_of(base, verified(manifest().student_delta), layers)
+
+
+def student_of(base: Any, path: Path, layers: tuple[int, ...]) -> Any:  # noqa: ANN401
+    """The student of a delta file; `base` is the base model. Raises `OtherShape`."""
     delta = open_delta(path)
     if delta.base_layers != layers:
         raise OtherShape(f"{path}: a student of layers {delta.base_layers}, not {layers}")
