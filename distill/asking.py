@@ -191,7 +191,8 @@ def _said(key: str, body: bytes, teacher: Teacher) -> Said:
         key=key,
         text=first.message.content or "",
         tokens=tuple(
-            {each.token: math.exp(each.logprob) for each in (token, *token.top_logprobs)}
+            {token.token: math.exp(token.logprob)}
+            | {each.token: math.exp(each.logprob) for each in token.top_logprobs}
             for token in written
         ),
         usage_tokens=reply.usage.total_tokens if reply.usage else 0,

@@ -11,6 +11,7 @@ from msgspec import Raw
 from distill.config import ExamRules, HoldoutRules, Settings, TrainRules
 from distill.craft import Model
 from distill.exam import Marked
+from distill.export_file import write_export
 from distill.loop import Round
 from distill.rows import Row, Why
 from distill.task import ExamText
@@ -23,7 +24,6 @@ from router.trace import (
     Outcome,
     Reason,
     ServedBy,
-    encode,
     new_trace_id,
 )
 
@@ -197,8 +197,7 @@ def row(number: int, **changes: Any) -> Row:
 
 
 def save_export(records: Sequence[Record], path: Path) -> Path:
-    lines = [encode(each) for one, judgements in records for each in (one, *judgements)]
-    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    write_export(records, path)
     return path
 
 

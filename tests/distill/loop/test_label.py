@@ -115,7 +115,7 @@ def test_a_teacher_that_can_be_asked_gives_odds(tmp_path: Path, oracle: Oracle) 
     (found,) = labelled([row(1, teacher=None)], tmp_path / "c", teacher(oracle))
 
     assert found.answer == "bad"
-    assert found.odds == (pytest.approx((0.9, 0.1)),)
+    assert found.odds[0] == pytest.approx((0.9, 0.1))
 
 
 def test_what_the_teacher_itself_doubts_is_left_out(tmp_path: Path, oracle: Oracle) -> None:

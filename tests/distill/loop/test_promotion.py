@@ -31,9 +31,9 @@ BETTER = {
 }
 
 
-def decided(sizes: tuple[int, int] = SIZES, **changes: Compared | None) -> Decision:
+def decided(**changes: Compared | None) -> Decision:
     figures = {name: each for name, each in (BETTER | changes).items() if each is not None}
-    return decide(figures, sizes, 0.57, RULES)
+    return decide(figures, SIZES, 0.57, RULES)
 
 
 def test_better_and_nowhere_worse_is_promoted_and_says_at_what() -> None:
@@ -96,7 +96,7 @@ def test_without_labels_by_people_accuracy_is_not_asked_for() -> None:
 
 
 def test_a_larger_file_or_no_threshold_is_refused() -> None:
-    assert not decided(sizes=(120, 100)).promoted
+    assert not decide(BETTER, (120, 100), 0.57, RULES).promoted
     assert not decide(BETTER, SIZES, None, RULES).promoted
 
 
