@@ -52,6 +52,7 @@ def _round(asked: argparse.Namespace, run: Path, env: Mapping[str, str]) -> int:
         export=_export(asked, run),
         run=run,
         cache=run / "cache",
+        releases=Home.of(env).releases,
         task=Triage(),
         craft=_craft(asked, run),
         settings=settings,
@@ -61,7 +62,7 @@ def _round(asked: argparse.Namespace, run: Path, env: Mapping[str, str]) -> int:
     )
     until = asked.step if asked.action == "step" else STEPS[-1]
     outcome = run_round(round_, until=until)
-    sys.stdout.write(f"{_told(outcome, run)}\n")
+    sys.stdout.write(f"{_told(outcome)}\n")
     sys.stdout.write(f"report: {write_report(asked.route, run)}\n")
     if outcome.gate is not None:
         return REFUSED
@@ -122,16 +123,17 @@ def _status(run: Path) -> int:
             state = f"done in {done.seconds:.0f} s" if whole else "changed since; it is made anew"
         sys.stdout.write(f"{name:10} {state}\n")
     outcome = read_outcome(run)
-    sys.stdout.write(f"{_told(outcome, run) if outcome else 'the round has not ended'}\n")
+    sys.stdout.write(f"{_told(outcome) if outcome else 'the round has not ended'}\n")
     return 0
 
 
-def _told(outcome: Outcome, run: Path) -> str:
+def _told(outcome: Outcome) -> str:
     reasons = "".join(f"\n  {reason}" for reason in outcome.reasons)
     if outcome.gate is not None:
         return f"refused at {outcome.step}, gate {outcome.gate}: nothing is promoted{reasons}"
     if outcome.promoted:
-        return f"promoted; what a release is made of is in {run / 'promote'}{reasons}"
+        give = f"tutelage releases promote ROUTE {outcome.release} --share 0.05 --why WHY"
+        return f"promoted: release {outcome.release}{reasons}\n  next: {give}"
     if outcome.step != STEPS[-1]:
         return f"done up to {outcome.step}"
     return f"not promoted{reasons}"

@@ -29,7 +29,7 @@ from distill.evaluation import evaluate
 from distill.export_file import read_export, write_export
 from distill.funnel import Funnel
 from distill.gates import Gate, Refused
-from distill.handover import promote
+from distill.handover import DECISION, promote, read_decision
 from distill.harvest import harvest
 from distill.holdout import (
     is_set_apart,
@@ -55,13 +55,15 @@ OUTCOME = "outcome.json"
 class Round:
     """export: what `tutelage traces export` wrote of the route. run: the round's folder.
 
-    cache: answers of models and teachers, which outlive a round. api_key: the teacher's.
+    cache: answers of models and teachers, which outlive a round. releases: the folder of this
+    machine's. api_key: the teacher's.
     """
 
     route: str
     export: Path
     run: Path
     cache: Path
+    releases: Path
     task: Task
     craft: Craft
     settings: Settings
@@ -71,12 +73,13 @@ class Round:
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a round ended. step: the last that ran; gate: None unless one closed."""
+    """How a round ended. step: the last that ran; gate: None unless one closed. release: its id."""
 
     promoted: bool
     step: str
     gate: Gate | None
     reasons: tuple[str, ...]
+    release: str | None = None
 
 
 def run_round(round_: Round, *, until: str = STEPS[-1]) -> Outcome:
@@ -99,15 +102,12 @@ def run_round(round_: Round, *, until: str = STEPS[-1]) -> Outcome:
         if made:
             log.info("%s: done, %s", name, folder)
         if name == "promote":
-            decided = msgspec.json.decode((folder / "decision.json").read_bytes(), type=_Decided)
-            outcome = Outcome(decided.promoted, name, None, decided.reasons)
+            decided = read_decision(folder / DECISION)
+            outcome = Outcome(
+                decided.promoted, name, None, decided.reasons, release=decided.release
+            )
     (round_.run / OUTCOME).write_bytes(msgspec.json.encode(outcome))
     return outcome
-
-
-class _Decided(msgspec.Struct):
-    promoted: bool
-    reasons: tuple[str, ...]
 
 
 def read_outcome(run: Path) -> Outcome | None:
@@ -193,10 +193,9 @@ def _steps(of: Round) -> dict[str, Callable[[], Step]]:
             {
                 "figures": run / "evaluate" / "figures.json",
                 "candidate": trained / "student.gguf",
-                "delta": trained / "student-delta.gguf",
             },
-            _told(task, of.route, settings.promote),
-            lambda out: promote(of.route, run, settings.promote, out),
+            _told(task, settings.promote),
+            lambda out: promote(of.task, run, settings.promote, of.releases, out),
         ),
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from distill.evaluation import Curve, Figures, read_figures
 from distill.exam import Compared
 from distill.funnel import Rule, read_funnel
-from distill.handover import read_decision
+from distill.handover import DECISION, read_decision
 from distill.loop import STEPS, read_outcome
 from distill.rows import Row, read_rows
 from distill.step import read_manifest
@@ -56,7 +56,7 @@ def _outcome(run: Path) -> str:
 
 
 def _findings(run: Path) -> str:
-    path = run / "promote" / "decision.json"
+    path = run / "promote" / DECISION
     if not path.exists():
         return ""
     rows = [

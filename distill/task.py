@@ -15,9 +15,12 @@ class ExamText:
 
 
 class Task(Protocol):
-    """name: of the task; it is part of what shapes a step."""
+    """name: of the task, and of its releases. field: of an answer, the one that decides; None: all
+    of it.
+    """
 
     name: str
+    field: str | None
 
     def text_of(self, request: bytes) -> str | None:
         """What a chat request asks about; None if it is not one of this task."""

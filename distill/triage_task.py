@@ -32,6 +32,7 @@ class Triage:
     """A text in, its sentiment and how strong it is out."""
 
     name = "triage"
+    field: str | None = "sentiment"
 
     def text_of(self, request: bytes) -> str | None:
         try:

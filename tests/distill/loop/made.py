@@ -42,6 +42,7 @@ class Mood:
     """Is it good or bad? The answer is one word."""
 
     name = "mood"
+    field: str | None = None
     labels = ("bad", "good")
 
     def __init__(self, gold: int = 40, choosing: int = 60) -> None:
@@ -214,6 +215,7 @@ def a_round(
         "export": save_export(records, folder / "export.jsonl"),
         "run": folder / "run",
         "cache": folder / "cache",
+        "releases": folder / "releases",
         "task": Mood(),
         "craft": craft,
         "settings": Settings(holdout=HoldoutRules(traces=0.2), exam=ExamRules(bootstrap=50)),

@@ -18,7 +18,10 @@ from distill.holdout import is_set_apart, load_ngrams
 from distill.loop import STEPS, Round, must_not_leak, read_outcome, run_round
 from distill.report import write_report
 from distill.rows import read_rows
+from distill.step import read_manifest
 from router.evidence import Record
+from serving.release import Release
+from serving.releases import Releases
 from tests.distill.loop.made import Clockwork, a_round, answer, exchange, text
 
 TRAFFIC: list[Record] = [(exchange(at), []) for at in range(200)]
@@ -36,10 +39,11 @@ def nothing_is_promoted(of: Round, gate: Gate, step: str) -> None:
     assert read_outcome(of.run) == outcome
     assert not (of.run / step).exists()
     assert not (of.run / "promote").exists()
+    assert not of.releases.exists()
     assert f"gate <code>{gate}</code>" in write_report("mood", of.run).read_text("utf-8")
 
 
-def test_a_better_student_is_promoted_with_all_that_a_release_is_made_of(
+def test_a_better_student_is_promoted_and_becomes_a_release_with_its_past(
     tmp_path: Path, craft: Clockwork
 ) -> None:
     of = a_round(tmp_path, TRAFFIC, craft)
@@ -47,11 +51,17 @@ def test_a_better_student_is_promoted_with_all_that_a_release_is_made_of(
 
     assert (outcome.promoted, outcome.gate) == (True, None)
     assert read_decision(of.run / "promote" / "decision.json").promoted
-    assert (of.run / "promote" / "student.gguf").read_bytes() == b"candidate"
-    gate = json.loads((of.run / "promote" / "gate.json").read_bytes())
-    assert gate["threshold"] == read_figures(of.run / "evaluate" / "figures.json").threshold
-    provenance = json.loads((of.run / "promote" / "provenance.json").read_bytes())
-    assert provenance["steps"]["label"]["outputs"].keys() >= {"train.jsonl", "funnel.json"}
+    (release,) = Releases(of.releases).all()
+    assert isinstance(release, Release)
+    assert release.id == outcome.release
+    assert release.weights.read_bytes() == b"candidate"
+    gate = release.manifest.gate
+    assert gate is not None
+    assert gate.threshold == read_figures(of.run / "evaluate" / "figures.json").threshold
+    told = json.dumps(dict(release.manifest.provenance))
+    made = read_manifest(of.run / "label")
+    assert made is not None
+    assert made.outputs["train.jsonl"] in told
 
 
 def test_a_student_that_is_no_better_is_not_promoted(tmp_path: Path) -> None:
@@ -60,7 +70,7 @@ def test_a_student_that_is_no_better_is_not_promoted(tmp_path: Path) -> None:
 
     assert (outcome.promoted, outcome.gate, outcome.step) == (False, None, "promote")
     assert outcome.reasons
-    assert not (of.run / "promote" / "student.gguf").exists()
+    assert list(Releases(of.releases).all()) == []
     assert "Not promoted" in write_report("mood", of.run).read_text("utf-8")
 
 
