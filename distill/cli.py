@@ -1,6 +1,7 @@
 """The subcommand of this package: `tutelage distill`."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +26,11 @@ def distill(parser: argparse.ArgumentParser) -> Runner:
         _add_making(each)
 
     def go(asked: argparse.Namespace) -> int:
-        from distill.commands import act
-
+        try:
+            from distill.commands import act
+        except ImportError as error:
+            print(f"tutelage distill: {error}; pip install 'tutelage[distill]'", file=sys.stderr)
+            return 2
         return act(asked)
 
     return go

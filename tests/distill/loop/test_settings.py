@@ -57,6 +57,20 @@ def test_the_command_knows_the_loops_steps_without_importing_it() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def test_where_the_extra_is_not_installed_it_says_so() -> None:
+    program = (
+        "import argparse, sys; sys.modules['datasketch'] = None\n"
+        "from distill.cli import distill; parser = argparse.ArgumentParser()\n"
+        "sys.exit(distill(parser)(parser.parse_args(['status', 'triage'])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "pip install 'tutelage[distill]'" in done.stderr
+
+
 def test_status_and_report_tell_how_a_round_stands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
