@@ -28,7 +28,7 @@ from router.divergence import Comparator
 from router.gate import Signal
 from router.json_fields import JsonRule
 from router.policy import Mode
-from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TopK
+from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TokenV1, TokenV2, TopK
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -183,6 +183,8 @@ class Shadow(_Section):
 
 _BY_SHARE: Mapping[str, Callable[[float], Rule]] = {
     "lenient": Lenient,
+    "token_v1": TokenV1,
+    "token_v2": TokenV2,
     "chow": Chow,
     "diff": Diff,
     "opt": Opt,
@@ -197,7 +199,9 @@ class Verify(_Section):
     teacher's choices are kept for each token, two at least.
     """
 
-    rule: Literal["greedy", "lenient", "top_k", "chow", "diff", "opt"] = "greedy"
+    rule: Literal["greedy", "lenient", "token_v1", "token_v2", "top_k", "chow", "diff", "opt"] = (
+        "greedy"
+    )
     by: Annotated[float, Field(ge=0)] | None = None
     tie_nats: Annotated[float, Field(ge=0, le=20)] = 0.05
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = 5

@@ -88,6 +88,32 @@ class Lenient:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenV1:
+    """Keep iff `q(x) >= max p - alpha`, or where it is the teacher's first choice."""
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        _check_share("alpha", self.alpha)
+
+    def __str__(self) -> str:
+        return f"token_v1({self.alpha:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenV2:
+    """Keep iff `p(x) >= max p - alpha`."""
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        _check_share("alpha", self.alpha)
+
+    def __str__(self) -> str:
+        return f"token_v2({self.alpha:g})"
+
+
+@dataclass(frozen=True, slots=True)
 class TopK:
     """Keep iff `x` is among the teacher's `k` first choices."""
 
@@ -144,7 +170,7 @@ class Opt:
         return f"opt({self.alpha:g})"
 
 
-Rule = Greedy | Lenient | TopK | Chow | Diff | Opt
+Rule = Greedy | Lenient | TokenV1 | TokenV2 | TopK | Chow | Diff | Opt
 
 _STRICT = Greedy()
 
@@ -161,6 +187,11 @@ def keeps(rule: Rule, drafted: Drafted, reading: Reading) -> bool:
             return kept <= 0.0 or reading.nats >= reading.best_nats + math.log(kept)
         case TopK(k):
             return reading.rank <= k
+        case TokenV2(alpha):
+            best = _probability(reading.best_nats)
+            return _probability(reading.nats) >= best - alpha
+        case TokenV1(alpha):
+            asks = _probability(drafted.nats) < _probability(reading.best_nats) - alpha
         case Chow(alpha):
             asks = _probability(drafted.best_nats) < 1.0 - alpha
         case Diff(alpha):

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.config import Verify
-from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TopK
+from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TokenV1, TokenV2, TopK
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,8 @@ from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TopK
         ({}, Greedy(0.05)),
         ({"tie_nats": 0.2}, Greedy(0.2)),
         ({"rule": "lenient", "by": 0.3}, Lenient(0.3)),
+        ({"rule": "token_v1", "by": 0.3}, TokenV1(0.3)),
+        ({"rule": "token_v2", "by": 0.3}, TokenV2(0.3)),
         ({"rule": "top_k", "by": 3}, TopK(3)),
         ({"rule": "chow", "by": 0.1}, Chow(0.1)),
         ({"rule": "diff", "by": 0.1}, Diff(0.1)),

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.verify import Draft, Ruling, rule_on, text_of
-from router.verify_rules import Chow, Diff, Drafted, Greedy, Lenient, Opt, Rule, TopK, keeps
+from router.verify_rules import (
+    Chow,
+    Diff,
+    Drafted,
+    Greedy,
+    Lenient,
+    Opt,
+    Rule,
+    TokenV1,
+    TokenV2,
+    TopK,
+    keeps,
+)
 from tests.router.lettered import END, RAW, Lettered
 
 LIMIT = 12
@@ -14,6 +26,8 @@ shares = st.floats(0.0, 1.0)
 rules: st.SearchStrategy[Rule] = st.one_of(
     st.just(Greedy()),
     st.builds(Lenient, shares),
+    st.builds(TokenV1, shares),
+    st.builds(TokenV2, shares),
     st.builds(TopK, st.integers(1, 9)),
     st.builds(Chow, shares),
     st.builds(Diff, shares),

@@ -16,6 +16,8 @@ from router.verify_rules import (
     Opt,
     Reading,
     Rule,
+    TokenV1,
+    TokenV2,
     TopK,
     is_exact,
     keeps,
@@ -51,6 +53,9 @@ def met(student: Lettered, teacher: Lettered, prefix: list[int]) -> tuple[Drafte
         (Lenient(0.2), 2, True),  # .4 >= .8 * .5
         (Lenient(0.19), 2, False),
         (Lenient(1.0), 3, True),
+        (TokenV1(0.0), 3, True),  # the student's .5 is the teacher's .5
+        (TokenV2(0.11), 2, True),  # .4 >= .5 - .11
+        (TokenV2(0.09), 2, False),
         (TopK(2), 2, True),
         (TopK(2), 3, False),
         (Chow(0.5), 3, True),  # the student's .5 is sure enough
@@ -71,6 +76,17 @@ def test_a_surer_teacher_is_asked_and_its_first_choice_counts() -> None:
     assert keeps(Diff(0.5), *unsure)
     assert not keeps(Opt(0.9), *unsure)  # .5 < .9 - .9 * |.1 - .5|
     assert keeps(Opt(1.0), *unsure)
+
+
+def test_a_rule_about_the_token_looks_at_it_and_not_at_the_surest_one() -> None:
+    drafted = Drafted(2, b"x", math.log(0.3), math.log(0.6))  # drawn, not the student's first
+    _, reading = pair(2, {1: 0.7, 2: 0.2, 3: 0.1})
+
+    assert keeps(Diff(0.1), drafted, reading)  # .6 >= .7 - .1
+    assert not keeps(TokenV1(0.3), drafted, reading)  # .3 < .7 - .3
+    assert keeps(TokenV1(0.41), drafted, reading)
+    assert not keeps(TokenV2(0.49), drafted, reading)  # .2 < .7 - .49
+    assert keeps(TokenV2(0.51), drafted, reading)
 
 
 def test_of_two_equals_neither_is_kept_since_nobody_knows_which_the_teacher_takes() -> None:
@@ -100,7 +116,7 @@ def test_a_looser_rule_keeps_what_a_stricter_one_kept(
 ) -> None:
     drafted, reading = met(student, teacher, prefix)
     tight, loose = sorted((one, other))
-    kinds = (Lenient, Chow, Diff, Opt)
+    kinds = (Lenient, TokenV1, TokenV2, Chow, Diff, Opt)
 
     for strict, lax in [(each(tight), each(loose)) for each in kinds] + [(TopK(1), TopK(2))]:
         assert keeps(Greedy(), drafted, reading) <= keeps(strict, drafted, reading)
@@ -113,8 +129,9 @@ def test_at_their_strictest_the_loose_rules_are_the_greedy_one(
     student: Lettered, teacher: Lettered, prefix: list[int]
 ) -> None:
     drafted, reading = met(student, teacher, prefix)
-    tightest: list[Rule] = [Lenient(0.0), TopK(1), Chow(0.0)]
-    loosest: list[Rule] = [Lenient(1.0), TopK(len(RAW)), Chow(1.0), Diff(1.0)]
+    tightest: list[Rule] = [Lenient(0.0), TokenV2(0.0), TopK(1), Chow(0.0)]
+    alpha_1: list[Rule] = [TokenV1(1.0), TokenV2(1.0), Chow(1.0), Diff(1.0)]
+    loosest: list[Rule] = [*alpha_1, Lenient(1.0), TopK(len(RAW))]
     for rule in tightest:
         assert keeps(rule, drafted, reading) == keeps(Greedy(), drafted, reading)
     for rule in loosest:
@@ -134,6 +151,26 @@ def test_the_bound_never_keeps_what_the_optimal_rule_would_not(
         assert not keeps(Opt(alpha), drafted, reading)
 
 
+@given(models, models, prefixes, shares)
+def test_v2_is_v3_with_a_number_in_units_of_the_teachers_best(
+    student: Lettered, teacher: Lettered, prefix: list[int], alpha: float
+) -> None:
+    drafted, reading = met(student, teacher, prefix)
+
+    best = math.exp(reading.best_nats)
+    kept = keeps(TokenV2(alpha * best * (1 - 1e-9)), drafted, reading)
+    assert kept <= keeps(Lenient(alpha), drafted, reading)  # p(x) >= (1 - alpha) * max p
+
+
+@given(models, models, prefixes, shares)
+def test_v1_of_a_greedy_student_is_diff(
+    student: Lettered, teacher: Lettered, prefix: list[int], alpha: float
+) -> None:
+    drafted, reading = met(student, teacher, prefix)
+
+    assert keeps(TokenV1(alpha), drafted, reading) == keeps(Diff(alpha), drafted, reading)
+
+
 def test_a_reading_of_another_token_is_refused() -> None:
     drafted, reading = pair(1, {1: 0.5, 2: 0.5})
 
@@ -142,8 +179,10 @@ def test_a_reading_of_another_token_is_refused() -> None:
     assert drafted.token_id == 1
 
 
-@pytest.mark.parametrize("kind", [Lenient, Chow, Diff, Opt])
-def test_a_share_outside_of_0_to_1_is_refused(kind: type[Lenient | Chow | Diff | Opt]) -> None:
+@pytest.mark.parametrize("kind", [Lenient, TokenV1, TokenV2, Chow, Diff, Opt])
+def test_a_share_outside_of_0_to_1_is_refused(
+    kind: type[Lenient | TokenV1 | TokenV2 | Chow | Diff | Opt],
+) -> None:
     for wrong in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="must be in"):
             kind(wrong)
@@ -155,7 +194,9 @@ def test_a_share_outside_of_0_to_1_is_refused(kind: type[Lenient | Chow | Diff |
 
 def test_a_rule_is_told_by_its_name_and_number() -> None:
     rules: list[Rule] = [Greedy(), Lenient(0.25), TopK(3), Chow(0.5), Diff(0.1), Opt(1.0)]
+    by_token: list[Rule] = [TokenV1(0.5), TokenV2(0.25)]
 
-    told = [str(rule) for rule in rules]
+    told, told_too = [str(rule) for rule in rules], [str(rule) for rule in by_token]
 
     assert told == ["greedy", "lenient(0.25)", "top_k(3)", "chow(0.5)", "diff(0.1)", "opt(1)"]
+    assert told_too == ["token_v1(0.5)", "token_v2(0.25)"]
