@@ -12,7 +12,8 @@ A request, in the order in which the modules see it:
                  chat, completions, responses, embeddings, each with its own shapes (openai_form,
                  older_logprobs, response_form, response_events: put right where an engine's differ)
  7. admission    a slot, held until the last byte left or the client hung up
- 8. cascade      student, gate, teacher: who answers; verify: the teacher reads a deferred draft
+ 8. cascade      student, gate, teacher: who answers; verify: the teacher reads a deferred draft;
+                 takeover: it goes on where confidence falls after the commit
  9. upstream     one backend: call says what is asked of it, slots how many at a time,
                  replicas which one (breaker: whether it is well), retry how often, alarms and
                  watchdog for how long; transport carries its bytes, refusal reads its errors,

@@ -48,6 +48,7 @@ from gateway.tracing.tracing import Tracing
 from gateway.transports import transport_for
 from gateway.upstream import Upstream
 from gateway.verify_pair import VerifyPair
+from router.collapse import CollapseRule
 from router.cost import Price
 
 _METHOD_NOT_ALLOWED = 405
@@ -230,7 +231,7 @@ def _route(
         json_rule=section.compare_json.made(),
         shadow_rate=section.shadow.rate,
         shadow_max_in_flight=section.shadow.max_in_flight,
-        verify=_verify_pair(section, upstreams, clock) if section.fallback == "verify" else None,
+        verify=_verify_pair(section, upstreams, clock) if section.reads else None,
     )
 
 
@@ -238,7 +239,17 @@ def _verify_pair(
     section: config.Route, upstreams: Mapping[str, Upstream], clock: Clock
 ) -> VerifyPair:
     student, teacher, wish = upstreams[section.student], upstreams[section.teacher], section.verify
-    return VerifyPair(student, teacher, wish.made(), wish.top_logprobs, clock)
+    takes_over = section.on_collapse == "takeover"
+    return VerifyPair(
+        student,
+        teacher,
+        wish.made(),
+        wish.top_logprobs,
+        clock,
+        deferrals=section.fallback == "verify",
+        shadows=section.shadow.method == "verify",
+        collapse=CollapseRule(**section.collapse.model_dump()) if takes_over else None,
+    )
 
 
 def _price(section: config.Price) -> Price:

@@ -22,6 +22,7 @@ from gateway.reply import Reply
 from gateway.route import Role
 from gateway.stage import Stage
 from gateway.stream import Heard, Stream
+from gateway.takeover import watch
 from gateway.transcript import Transcript
 from gateway.verify import Deferral, prepare, verified
 from gateway.wire import UNREADABLE, is_there
@@ -68,7 +69,10 @@ async def _cascade(record: Record) -> Answer:
         return await _serve(record, Role.TEACHER, why)
     if draft.verdict is Verdict.COMMIT:
         record.decide(Role.STUDENT, record.route.confident)
-        return draft.heard()
+        heard, pair = draft.heard(), record.route.verify
+        if pair is not None and pair.collapse is not None and isinstance(heard, Stream):
+            watch(record, pair, pair.collapse, heard)
+        return heard
     draft.hang_up()
     if (pair := record.route.verify) is not None:
         deferral = Deferral(draft.transcript, draft.held, draft.complete, draft.why_not)

@@ -175,9 +175,14 @@ def _each_once(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
 
 class Shadow(_Section):
-    """A share of traffic is also answered by the model that did not serve it, off the path."""
+    """A share of traffic is also answered by the model that did not serve it, off the path.
+
+    method: with "verify", the teacher first reads what the student served, and writes an answer of
+    its own only where it would have said something else.
+    """
 
     rate: Share = 0.0
+    method: Literal["generate", "verify"] = "generate"
     max_in_flight: Annotated[int, Field(ge=1)] = 4
 
 
@@ -246,6 +251,13 @@ class Canary(_Section):
     share: Share
 
 
+class Collapse(_Section):
+    """With `on_collapse = "takeover"`: see `router.collapse`."""
+
+    below: Annotated[float, Field(gt=0, le=1)] = 0.5
+    window_tokens: Annotated[int, Field(ge=1, le=4096)] = 24
+
+
 class Route(_Section):
     """What clients put in `model`. `label` is the JSON field whose value is the decision.
 
@@ -267,9 +279,30 @@ class Route(_Section):
     checks: Annotated[tuple[Check, ...], AfterValidator(_each_once)] = ()
     fallback: Literal["regenerate", "verify"] = "regenerate"
     verify: Verify = Verify()
+    on_collapse: Literal["continue", "takeover"] = "continue"
+    collapse: Collapse = Collapse()
     shadow: Shadow = Shadow()
     compare: Annotated[tuple[Comparator, ...], Field(min_length=1)] = (Comparator.NORMALISED,)
     compare_json: CompareJson = CompareJson()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The keys for which the teacher must be able to read the student's tokens."""
+        asked = {
+            "fallback": self.fallback == "verify",
+            "shadow.method": self.shadow.method == "verify",
+            "on_collapse": self.on_collapse == "takeover",
+        }
+        return tuple(key for key, wished in asked.items() if wished)
+
+    @model_validator(mode="after")
+    def _reads_a_cascade(self) -> Self:
+        if self.reads and self.mode is not Mode.CASCADE:
+            raise ValueError(
+                f"{' and '.join(self.reads)}: only a cascade has a student whose tokens a teacher "
+                f"can go on from; set mode = 'cascade', or leave the key out"
+            )
+        return self
 
 
 class Traces(_Section):

@@ -29,7 +29,7 @@ _UNANSWERED = (httpx.HTTPError, msgspec.DecodeError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One ability of one upstream."""
+    """One ability of one upstream, or of one of its replicas."""
 
     upstream: str
     ability: Ability
@@ -48,18 +48,21 @@ class Depth:
 def look_deeper(
     settings: Settings, secrets: Mapping[str, SecretStr], answering: Collection[str]
 ) -> Depth:
-    """Asks each upstream in `answering`, at the first of its replicas."""
+    """Asks each upstream in `answering`, at every replica."""
     upstreams = {name: each for name, each in settings.upstreams.items() if name in answering}
     seen: list[Seen] = []
-    cuts: dict[str, list[int]] = {}
+    cuts: dict[str, list[list[int]]] = {}
     for name, upstream in upstreams.items():
-        with _client(upstream, secrets.get(name)) as client:
-            asking = Abilities(upstream.model, client)
-            seen += [_asked(name, each, ask, asking) for each, ask in _QUESTIONS.items()]
-            try:
-                cuts[name] = asking.cuts()
-            except (Lacking, *_UNANSWERED):
-                cuts[name] = []
+        cuts[name] = []
+        for url in upstream.replicas:
+            label = name if len(upstream.replicas) == 1 else f"{name} {url}"
+            with _client(upstream, url, secrets.get(name)) as client:
+                asking = Abilities(upstream.model, client)
+                seen += [_asked(label, each, ask, asking) for each, ask in _QUESTIONS.items()]
+                try:
+                    cuts[name].append(asking.cuts())
+                except (Lacking, *_UNANSWERED):
+                    cuts[name].append([])
     pairs = {
         (route.student, route.teacher)
         for route in settings.routes.values()
@@ -67,8 +70,8 @@ def look_deeper(
     }
     seen += [_same(student, teacher, cuts) for student, teacher in sorted(pairs)]
     able: dict[tuple[str, Ability], bool] = {}
-    for each in seen:  # a student may have several teachers
-        key = each.upstream, each.ability
+    for each in seen:  # at every replica; and a student may have several teachers
+        key = each.upstream.split()[0], each.ability
         able[key] = able.get(key, True) and each.present
     told = [
         each for name, route in settings.routes.items() for each in prospects(name, route, able)
@@ -90,9 +93,9 @@ def show(depth: Depth, console: Console) -> None:
     console.print(means)
 
 
-def _client(upstream: Upstream, key: SecretStr | None) -> httpx.Client:
+def _client(upstream: Upstream, url: str, key: SecretStr | None) -> httpx.Client:
     return httpx.Client(
-        base_url=upstream.replicas[0],
+        base_url=url,
         headers={"authorization": f"Bearer {key.get_secret_value()}"} if key else {},
         timeout=httpx.Timeout(upstream.timeouts.first_token_s, connect=upstream.timeouts.connect_s),
         # Each question on a connection of its own: llama.cpp may drop one after a stream.
@@ -107,11 +110,12 @@ def _asked(name: str, ability: Ability, ask: Callable[[Abilities], str], asking:
         return Seen(name, ability, present=False, detail=str(error) or type(error).__name__)
 
 
-def _same(student: str, teacher: str, cuts: Mapping[str, list[int]]) -> Seen:
-    silent = [name for name in (student, teacher) if not cuts[name]]
+def _same(student: str, teacher: str, cuts: Mapping[str, list[list[int]]]) -> Seen:
+    silent = [name for name in (student, teacher) if not all(cuts[name])]
     if silent:
         detail = f"{' and '.join(silent)}: tells no tokens (/tokenize)"
         return Seen(student, Ability.SAME_TOKENS, present=False, detail=detail)
-    same = cuts[student] == cuts[teacher]
+    first, *others = cuts[student] + cuts[teacher]
+    same = all(each == first for each in others)
     detail = f"cuts text {'as' if same else 'not as'} {teacher} does"
     return Seen(student, Ability.SAME_TOKENS, present=same, detail=detail)

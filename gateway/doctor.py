@@ -227,6 +227,9 @@ def verdicts(settings: Settings, findings: list[Finding]) -> dict[str, tuple[boo
     for finding in findings:
         if finding.present:
             able[finding.upstream.split()[0], finding.capability] = True
+    for finding in findings:  # which replica reads a draft is chance: all of them must
+        if finding.capability.startswith(_READS) and not finding.present:
+            able[finding.upstream.split()[0], finding.capability] = False
     refusing = [
         name
         for name, upstream in settings.upstreams.items()
@@ -258,8 +261,9 @@ def _verdict(
     for name in (route.student, route.teacher):
         if route.shadow.rate > 0 and name in refusing:
             return False, f"{name} takes no priority: unset upstreams.{name}.background_priority"
-    if route.fallback == "verify" and not able.get((route.teacher, _verifies(route))):
-        return False, f"{route.teacher} cannot {_verifies(route)}: deferrals are answered anew"
+    if route.reads and not able.get((route.teacher, _verifies(route))):
+        instead = " and ".join(_INSTEAD[key] for key in route.reads)
+        return False, f"{route.teacher} cannot {_verifies(route)}: {instead}"
     return True, f"{route.mode.value} works{_but(route, able)}"
 
 
@@ -276,8 +280,16 @@ def _but(route: Route, able: Mapping[tuple[str, str], bool]) -> str:
     return f", but for {' and '.join(blind)}: {why}"
 
 
+_READS = "verify "
+_INSTEAD = {
+    "fallback": "deferrals are answered anew",
+    "shadow.method": "shadows are written",
+    "on_collapse": "what began goes on",
+}
+
+
 def _verifies(route: Route) -> str:
-    return f"verify {route.student}"
+    return f"{_READS}{route.student}"
 
 
 def answering(findings: list[Finding]) -> set[str]:

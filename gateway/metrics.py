@@ -77,7 +77,7 @@ _FALLBACKS = Family(
 _VERIFICATIONS = Family(
     "tutelage_verifications_total",
     Kind.COUNTER,
-    "Deferrals of verifying routes: kept, continued, rejected, unfit, failed.",
+    "Deferrals read, and takeovers: kept, continued, rejected, unfit, failed, taken_over.",
     ("route", "outcome"),
 )
 _VERIFIED_TOKENS = Family(
@@ -265,7 +265,7 @@ class Metrics:
 
     def _open_ended(self, route: str, served_by: Role | None, reason: str, status: int) -> "_Ended":
         name = served_by if served_by is not None else _NOBODY
-        if reason == Reason.VERIFIED:
+        if reason in {Reason.VERIFIED, Reason.TAKEOVER}:
             name = ServedBy.BOTH
         return _Ended(
             requests_at=self._open(_REQUESTS, route, name, reason, str(status)),
@@ -375,6 +375,8 @@ class Metrics:
 
 def _fallback(record: Record, reason: str) -> tuple[str, str]:
     """Why the first choice did not serve, and what was done about it."""
+    if reason == Reason.TAKEOVER:
+        return reason, "takeover"
     if record.verification is not None and record.verification.serves:
         return record.verification.deferred, "verify"
     return reason, "regenerate" if record.served_by is Role.TEACHER else "student"

@@ -60,16 +60,12 @@ def prospects(name: str, route: Route, able: Able) -> tuple[Prospect, ...]:
             ((student, Ability.DEPTH),),
             "mean and minimum probability need none",
         )
-        can(
-            "verified deferrals",
-            (
-                *((who, Ability.TOKEN_IDS) for who in asked),
-                (student, Ability.SAME_TOKENS),
-                (teacher, Ability.PROMPT_LOGPROBS),
-            ),
-            "they are answered anew",
+        reading = (
+            *((who, Ability.TOKEN_IDS) for who in asked),
+            (student, Ability.SAME_TOKENS),
+            (teacher, Ability.PROMPT_LOGPROBS),
         )
-        can("a takeover after the commit", ((teacher, Ability.PREFILL),), "what began, goes on")
+        can("deferrals and shadows that are read, takeovers", reading, "the teacher writes anew")
     if route.mode is Mode.SPECULATIVE:
         can(
             "acceptance of drafts",

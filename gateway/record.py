@@ -17,7 +17,6 @@ from router.cost import cost_usd, saved_usd
 from router.gate import AnswerGate, GateRule
 from router.policy import Mode, Plan
 from router.trace import Exchange, Outcome, Reason, ServedBy, Usage
-from router.verify_rules import is_exact
 
 _SERVED_BY = {Role.STUDENT: ServedBy.STUDENT, Role.TEACHER: ServedBy.TEACHER}
 _FIRST_CHOICE = frozenset(
@@ -165,7 +164,7 @@ class Record(msgspec.Struct, kw_only=True):
     def loosely_verified(self) -> bool:
         """What was told is neither model's own answer, and so is compared with nobody's."""
         work = self.verification
-        return work is not None and work.serves and not is_exact(work.rule)
+        return work is not None and work.mixed
 
     def served(self) -> Transcript | None:
         """What the client was told; None where nobody served."""
@@ -177,7 +176,7 @@ class Record(msgspec.Struct, kw_only=True):
         served = self.served()
         usage = served.usage if served is not None else None
         served_by = _SERVED_BY[self.served_by] if self.served_by is not None else None
-        if self.reason is Reason.VERIFIED:
+        if self.reason in {Reason.VERIFIED, Reason.TAKEOVER}:
             served_by = ServedBy.BOTH  # the teacher's answer, in the student's words
         return Exchange(
             trace_id=self.trace_id,

@@ -6,7 +6,6 @@ from dataclasses import replace
 from gateway.release_state import Facts, Standing
 from gateway.route import Route
 from gateway.upstream import Upstream
-from gateway.verify_pair import VerifyPair
 from router.calibration import Calibration, StaleCalibration
 from router.gate import Signal
 
@@ -48,9 +47,7 @@ class ReleaseArms:
         student = self._student(route, standing)
         verify = route.verify
         if verify is not None and student is not route.student:
-            verify = VerifyPair(
-                student, route.teacher, verify.rule, verify.top_logprobs, verify.clock
-            )
+            verify = replace(verify, student=student)  # another pair, to be examined anew
         return replace(
             route,
             student=student,

@@ -54,7 +54,7 @@ class Route:
     json_rule: JsonRule = PLAIN
     """When two JSON values are the same."""
     verify: VerifyPair | None = None
-    """None: a deferral is answered anew by the teacher."""
+    """None: the teacher reads nothing of the student's."""
     release: str | None = None
     """Of the student, with its calibration and threshold; None where nobody named one."""
     confident: Reason = Reason.CONFIDENT
@@ -73,7 +73,7 @@ class Route:
             (role, reason): b"x-tutelage-served-by: %b\r\nx-tutelage-model: %b\r\n"
             b"x-tutelage-reason: %b\r\n%b"
             % (
-                b"both" if reason is Reason.VERIFIED else role.encode(),
+                b"both" if reason in {Reason.VERIFIED, Reason.TAKEOVER} else role.encode(),
                 self.upstream(role).model.encode(),
                 reason.encode(),
                 release,

@@ -22,6 +22,7 @@ from gateway.route import Role
 from gateway.tracing.tracing import Tracing
 from gateway.transcript import Transcript
 from gateway.upstream import Upstream
+from gateway.verify_shadow import reads_as_its_own
 from gateway.wire import Asked, as_json, read_fields
 from router.sampling import is_sampled
 from router.trace import Judge, Outcome
@@ -78,14 +79,17 @@ class Shadow:
             if served is None or record.served_by is None or served.compared is None:
                 self._without_pair(record, Fate.FAILED, "what was served has nothing to compare")
                 return
+            pair = route.verify if record.served_by is Role.STUDENT else None
+            if pair is not None and await reads_as_its_own(record, pair, self._judging):
+                self._compared(record, served, served)
+                return
             asked, upstream = record.asked, route.upstream(record.served_by.other)
             other = Transcript(asked, upstream, self._clock, self._clock.monotonic_s())
             with self._traced(record, record.served_by.other, other):
                 call = Call(asked.path, _body(asked, upstream), background=True)
                 other.hear(await upstream.ask(call), stream=False)
-            pair = (served, other) if served is record.student else (other, served)
-            self._judging.compare(record, *pair, by=Judge.SHADOW, propensity=route.shadow_rate)
-            self._metrics.shadowed(route.name, Fate.COMPARED)
+            both = (served, other) if served is record.student else (other, served)
+            self._compared(record, *both)
         except GaveWay as busy:
             self._without_pair(record, Fate.SHED, str(busy))
         except (UpstreamFailed, UpstreamRejected) as trouble:
@@ -112,6 +116,11 @@ class Shadow:
             other.ended(complete=True)
         finally:
             self._tracing.shadowed(record, role, other)
+
+    def _compared(self, record: Record, student: Transcript, teacher: Transcript) -> None:
+        rate = record.route.shadow_rate
+        self._judging.compare(record, student, teacher, by=Judge.SHADOW, propensity=rate)
+        self._metrics.shadowed(record.route.name, Fate.COMPARED)
 
     def _without_pair(self, record: Record, fate: Fate, why: str) -> None:
         """Counted, and kept in the trace: an estimate from the pairs must say what it misses."""

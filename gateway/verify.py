@@ -45,7 +45,7 @@ def prepare(record: Record, pair: VerifyPair, call: Call) -> Call:
     """The student's call, with the wish for its ids where the request is fit for verification."""
     work = record.verification = Verifying(pair.rule)
     try:
-        work.wish = read_wish(record.asked, exact=pair.exact)
+        work.wish = read_wish(record.asked)
     except Unfit as unfit:
         work.why_not = str(unfit)
         return call
@@ -69,7 +69,7 @@ class Deferral:
 async def verified(record: Record, pair: VerifyPair, deferral: Deferral) -> bytes | Stream | None:
     """An answer that the teacher stands by, in part or wholly in the student's words; or None."""
     work = record.verification
-    if work is None:
+    if work is None or not pair.deferrals:
         return None
     work.deferred = deferral.why.value
     try:
@@ -93,6 +93,10 @@ async def _check(record: Record, pair: VerifyPair, work: Verifying) -> None:
     """Raises Unfit."""
     if work.notes is None:
         raise Unfit(work.why_not)
+    if pair.exact and work.wish is not None and not work.wish.greedy:
+        raise Unfit(
+            "the client samples (temperature is not 0): the exact rule needs greedy decoding"
+        )
     if not pair.exact and work.deferred.startswith("check_failed:"):
         raise Unfit(_NOT_OVERRULED)
     check_is_text(record.asked.fields)

@@ -18,17 +18,18 @@ from router.verify_rules import Candidate, Reading
 PATH = "/completions"
 
 
-def reading_body(model: str, prompt: Sequence[int], *, top: int) -> bytes:
+def reading_body(
+    model: str, prompt: Sequence[int], *, top: int, priority: int | None = None
+) -> bytes:
     """One token is the least that an engine writes; nobody reads it."""
-    return msgspec.json.encode(
-        {
-            "model": model,
-            "prompt": prompt,
-            "max_tokens": 1,
-            "temperature": 0,
-            "prompt_logprobs": top,
-        }
-    )
+    body: dict[str, object] = {
+        "model": model,
+        "prompt": prompt,
+        "max_tokens": 1,
+        "temperature": 0,
+        "prompt_logprobs": top,
+    }
+    return msgspec.json.encode(body if priority is None else body | {"priority": priority})
 
 
 def continuing_body(model: str, prompt: Sequence[int], asked: Asked, *, max_tokens: int) -> bytes:

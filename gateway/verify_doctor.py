@@ -1,4 +1,4 @@
-"""What `tutelage doctor` says of routes that verify: the gateway's own examination, put by hand."""
+"""What `tutelage doctor` says of routes whose teacher reads: the gateway's own questions."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -14,21 +14,34 @@ from gateway.verify_probe import Unable, examine
 def examined(
     settings: Settings, secrets: Mapping[str, SecretStr]
 ) -> Iterator[tuple[Route, bool, str]]:
-    """For each such route whether its pair can be verified, and what was seen."""
+    """For each such route, and each replica, whether the pair can be read; and what was seen."""
     for route in settings.routes.values():
-        if route.fallback != "verify":
+        if not route.reads:
             continue
-        try:
-            context = _examine(route, settings, secrets)
-        except (Unable, httpx.HTTPError) as trouble:
-            yield route, False, str(trouble) or type(trouble).__name__
-        else:
-            known = f"{context} tokens" if context is not None else "not told: only with max_tokens"
-            yield route, True, f"one tokenizer; reads prompts; context {known}"
+        student, teacher = (settings.upstreams[each] for each in (route.student, route.teacher))
+        most = max(len(student.replicas), len(teacher.replicas))
+        for at in range(most):  # each replica in one pair at least
+            urls = {
+                "student": student.replicas[at % len(student.replicas)],
+                "teacher": teacher.replicas[at % len(teacher.replicas)],
+            }
+            where = f"{urls['student']} and {urls['teacher']}: " if most > 1 else ""
+            try:
+                context = _examine(route, urls, settings, secrets)
+            except (Unable, httpx.HTTPError) as trouble:
+                yield route, False, f"{where}{str(trouble) or type(trouble).__name__}"
+            else:
+                room = f"{context} tokens" if context is not None else "not told: only with a limit"
+                yield route, True, f"{where}one tokenizer; reads prompts; context {room}"
 
 
-def _examine(route: Route, settings: Settings, secrets: Mapping[str, SecretStr]) -> int | None:
-    """Raises Unable or httpx.HTTPError."""
+def _examine(
+    route: Route,
+    urls: Mapping[str, str],
+    settings: Settings,
+    secrets: Mapping[str, SecretStr],
+) -> int | None:
+    """urls: of the replica of each role. Raises Unable or httpx.HTTPError."""
     names = {"student": route.student, "teacher": route.teacher}
     with ExitStack() as stack:
         clients = {}
@@ -50,9 +63,8 @@ def _examine(route: Route, settings: Settings, secrets: Mapping[str, SecretStr])
                 question = questions.send(answer)
             except StopIteration as over:
                 return over.value  # type: ignore[no-any-return]  # what `examine` returns
-            base_url = settings.upstreams[names[question.role]].replicas[0]
             response = clients[question.role].post(
-                url_of(base_url, question.path),
+                url_of(urls[question.role], question.path),
                 content=question.body,
                 headers={"content-type": "application/json"},
             )

@@ -1,6 +1,7 @@
 """The answer of two models in the client's form: one voice, one id, one count of tokens."""
 
 from collections import deque
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
@@ -32,8 +33,19 @@ class Voice:
     answer is a message; else it is text.
     """
 
-    def __init__(self, upstream: str, first: bytes, *, model: str, chat: bool) -> None:
-        """Raises UpstreamFailed for bytes that are no answer."""
+    def __init__(
+        self,
+        upstream: str,
+        first: bytes,
+        *,
+        model: str,
+        chat: bool,
+        at_end: Mapping[str, object] | None = None,
+    ) -> None:
+        """at_end: what the chunk with the finish reason also has. Raises UpstreamFailed for bytes
+        that are no answer.
+        """
+        self._at_end = at_end or {}
         self._first = first
         self._chat = chat
         self._model = model
@@ -77,9 +89,8 @@ class Voice:
         return self._event([], usage=_told(usage))
 
     def _chunk(self, said: dict[str, object], finish_reason: str | None) -> bytes:
-        return self._event(
-            [{"index": 0} | said | {"logprobs": None, "finish_reason": finish_reason}]
-        )
+        choice = {"index": 0} | said | {"logprobs": None, "finish_reason": finish_reason}
+        return self._event([choice], **(self._at_end if finish_reason is not None else {}))
 
     def _event(self, choices: list[dict[str, object]], **more: object) -> bytes:
         head = self._head

@@ -8,6 +8,7 @@ from gateway.errors import UpstreamFailed, UpstreamRejected
 from gateway.upstream import Upstream
 from gateway.verify_probe import Unable, examine
 from gateway.verify_wish import Unfit
+from router.collapse import CollapseRule
 from router.verify_rules import Rule, is_exact
 
 _AGAIN_S = 60.0
@@ -18,7 +19,8 @@ _AGAIN_S = 60.0
 class VerifyPair:
     """Examined at the first deferral; until then, and where it fails, nothing is verified.
 
-    top_logprobs: how many of the teacher's first choices are kept for each token.
+    top_logprobs: how many of the teacher's first choices are kept for each token. deferrals,
+    shadows: whether those are read. collapse: when the teacher takes a committed stream over.
     """
 
     student: Upstream
@@ -26,6 +28,9 @@ class VerifyPair:
     rule: Rule
     top_logprobs: int
     clock: Clock
+    deferrals: bool = True
+    shadows: bool = False
+    collapse: CollapseRule | None = None
     context_tokens: int | None = field(default=None, init=False)
     """The teacher's; None where it is not known."""
     exact: bool = field(init=False)

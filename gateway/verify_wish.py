@@ -35,14 +35,17 @@ class Unfit(Exception):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """whole_only: a draft stands as it is, or not at all. limit: the client's, in tokens."""
+    """whole_only: a draft stands as it is, or not at all. limit: the client's, in tokens. greedy:
+    temperature 0, so that there is one answer that is the teacher's own.
+    """
 
     whole_only: bool
     limit: int | None
+    greedy: bool
 
 
-def read_wish(asked: Asked, *, exact: bool) -> Wish:
-    """Raises Unfit. exact: the rule promises the teacher's own greedy answer."""
+def read_wish(asked: Asked) -> Wish:
+    """Raises Unfit."""
     fields = asked.fields
     if asked.path not in _PATHS or not asked.judgeable:
         raise Unfit("only chat and text completions are verified")
@@ -53,13 +56,10 @@ def read_wish(asked: Asked, *, exact: bool) -> Wish:
     strange = fields.keys() - _PLAIN - SAMPLING - _WHOLE
     if strange and not all(_is_neutral(name, fields) for name in strange):
         raise Unfit("a field that changes the odds, or that is not known")
-    if exact and _number(fields, "temperature") != 0:
-        raise Unfit(
-            "the client samples (temperature is not 0): the exact rule needs greedy decoding"
-        )
     return Wish(
         whole_only=any(is_there(fields[name]) for name in fields.keys() & _WHOLE),
         limit=_limit(fields),
+        greedy=_number(fields, "temperature") == 0,
     )
 
 

@@ -11,7 +11,9 @@ from gateway.verify_notes import Notes, Noting
 from gateway.verify_wish import Wish
 from router.trace import Usage
 from router.verification import Ending, Verification
-from router.verify_rules import Reading, Rule
+from router.verify_rules import Reading, Rule, is_exact
+
+_SERVING = frozenset({Ending.KEPT, Ending.CONTINUED, Ending.TAKEN_OVER})
 
 
 class Verifying(msgspec.Struct):
@@ -46,7 +48,14 @@ class Verifying(msgspec.Struct):
     @property
     def serves(self) -> bool:
         """Whether words of the student stand in the answer, by the teacher's leave."""
-        return self.ending is Ending.KEPT or self.ending is Ending.CONTINUED
+        return self.ending in _SERVING
+
+    @property
+    def mixed(self) -> bool:
+        """Whether what was told is neither model's own answer."""
+        if self.ending is Ending.TAKEN_OVER:
+            return True
+        return self.serves and not is_exact(self.rule)
 
     @property
     def spent(self) -> Usage:

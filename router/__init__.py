@@ -13,6 +13,7 @@ The map
     fitting     makes it from judged pairs; cross-validation chooses among four methods
     reliability the diagram, calibration error, Brier, log loss
     gate        holds the first tokens of a student's answer, then rules once
+    collapse    after the commit: whether confidence in the last tokens has fallen
     checks      what makes a whole answer a certain deferral: form, loops, refusals
     refusal     the openings that models decline with
     repetition  the loop that a text ends in
@@ -51,6 +52,7 @@ Glossary: one word for one thing, here and in every other package.
     check           a test of form that a student's answer must pass, whatever its confidence
     deferral        a request that the student did not finish
     fallback        the teacher serving a deferral
+    takeover        the teacher going on after a committed prefix
     verification    the teacher reading the student's tokens, and going on where it disagrees
     shadow          an off-path call to the model that did not serve
     propensity      the probability with which a request was shadowed, in (0, 1]

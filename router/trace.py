@@ -48,6 +48,7 @@ class Reason(Name):
     CHECK_EMPTY = "check_failed:empty"
     VERIFIED = "verified"  # a deferral; the teacher read the draft, and let some or all of it stand
     CANARY = "canary"  # the candidate's student, where the incumbent's would have served
+    TAKEOVER = "takeover"  # committed; then confidence fell, and the teacher went on (traces only)
     TEACHER_UNAVAILABLE = "teacher_unavailable"  # the student's answer, for want of a teacher
 
     @classmethod
@@ -122,7 +123,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     served_by, reason: None if nobody served, which is an error.
     confidences: each choice's own, where there are several (n > 1).
     signals: what the gate read; of several choices, the least confident one's.
-    verification: of a deferral on a route that verifies.
+    verification: of a deferral on a route that verifies, and of a takeover.
     propensity: the probability with which it was chosen for a shadow, whether it was or not;
     None if it could not have been (pinned, say).
     """
@@ -163,6 +164,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag="judgement", tag_
     asked since clients needed the room. detail: where they part, or why there is no pair; of
     feedback, the comment. propensity: in (0, 1], 1 if every request of its kind is judged; of
     feedback 1, although readers choose themselves. ts: unix seconds.
+    verification: by verification alone, of what the student served; a deferral's is the exchange's.
     Of feedback alone: caller, whose key it came with; label, a word of theirs; correction, what
     the answer should have been.
     """
@@ -178,6 +180,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag="judgement", tag_
     caller: str | None = None
     label: str | None = None
     correction: str | None = None
+    verification: Verification | None = None
 
 
 _encoder = msgspec.json.Encoder()

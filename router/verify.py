@@ -42,7 +42,7 @@ def rule_on(rule: Rule, draft: Draft, readings: Sequence[Reading]) -> Ruling:
     agreed = sum(1 for _ in takewhile(lambda pair: keeps(rule, *pair), pairs))
     if draft.finished and agreed == len(draft.tokens):
         return Ruling(agreed, agreed, whole=True)
-    return Ruling(_at_a_character(draft.tokens, agreed), agreed, whole=False)
+    return Ruling(whole_characters(draft.tokens, agreed), agreed, whole=False)
 
 
 def text_of(tokens: Sequence[Drafted]) -> str:
@@ -50,7 +50,7 @@ def text_of(tokens: Sequence[Drafted]) -> str:
     return b"".join(each.text for each in tokens).decode("utf-8", "replace")
 
 
-def _at_a_character(tokens: Sequence[Drafted], most: int) -> int:
+def whole_characters(tokens: Sequence[Drafted], most: int) -> int:
     """The longest prefix of at most so many tokens that ends where a character ends.
 
     A teacher that goes on from within one would write bytes that are no text by themselves. A

@@ -30,7 +30,8 @@ def scrub(record: Kind, content: Content) -> Kind:
     if content is Content.FULL:
         return record
     if isinstance(record, Judgement):
-        return replace(record, detail="", label=None, correction=None)
+        read = _forget_tokens(record.verification)
+        return replace(record, detail="", label=None, correction=None, verification=read)
     return replace(
         record,
         request=UNSET,

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from gateway.config import Verify
+from gateway.config import Route, Verify
 from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TokenV1, TokenV2, TopK
 
 
@@ -40,3 +40,20 @@ def test_a_rule_is_made_of_its_name_and_number(said: dict[str, object], made: Ru
 def test_a_rule_that_means_nothing_is_refused(said: dict[str, object], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         Verify.model_validate(said)
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [{"fallback": "verify"}, {"shadow": {"method": "verify"}}, {"on_collapse": "takeover"}],
+)
+@pytest.mark.parametrize("mode", ["student", "teacher"])
+def test_what_goes_on_from_a_students_tokens_needs_a_cascade(
+    mode: str, reads: dict[str, object]
+) -> None:
+    route = {"student": "small", "teacher": "large", "mode": mode, **reads}
+
+    with pytest.raises(ValidationError, match="only a cascade has a student"):
+        Route.model_validate(route)
+    assert Route.model_validate(route | {"mode": "cascade"}).reads == (
+        "shadow.method" if "shadow" in reads else next(iter(reads)),
+    )
