@@ -1,5 +1,7 @@
 """One request's record while it is being made; frozen into a `router.trace.Exchange` at its end."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from gateway.call import Call
@@ -97,6 +99,11 @@ class Record(msgspec.Struct, kw_only=True):
             caller=self.caller,
             trace=context.headers(heard.span_id) if context is not None else None,
         )
+
+    @property
+    def trace_headers(self) -> Mapping[str, str] | None:
+        """Of a call that has no span of its own."""
+        return None if self.context is None else self.context.headers(self.context.span_id)
 
     def first_byte(self) -> None:
         self.first_byte_s = self.clock.monotonic_s() - self.started_s

@@ -70,7 +70,14 @@ class _GoingOn:
         prompt = [*self.prompt, *kept]
         body = continuing_body(teacher.model, prompt, record.asked, max_tokens=most)
         affinity = teacher.affinity_of(record.asked.fields)
-        return Call(PATH, body, affinity=affinity, until_s=record.until_s, caller=record.caller)
+        return Call(
+            PATH,
+            body,
+            affinity=affinity,
+            until_s=record.until_s,
+            caller=record.caller,
+            trace=record.trace_headers,
+        )
 
     def voice(self, first: bytes, kept: int) -> Voice:
         """The student's, to the last chunk, which tells."""

@@ -15,6 +15,7 @@ from serving.scripts import Say
 from serving.scripts import Status as Answers
 from tests.gateway.tracing.collector import Collector, attributes, grpc_collector, http_collector
 from tests.journeys.rig import UNSURE, rig
+from tests.journeys.test_verification import verifying
 
 pytestmark = pytest.mark.anyio
 
@@ -198,3 +199,23 @@ def test_without_the_exporters_the_section_names_the_extra(monkeypatch: pytest.M
     with pytest.raises(ValidationError, match="pip install 'tutelage\\[otel\\]'"):
         Otel(endpoint="http://127.0.0.1:4318")
     assert Otel().endpoint is None
+
+
+async def test_a_verification_is_a_span_and_its_calls_are_in_the_requests_trace() -> None:
+    with http_collector() as collector:
+        async with verifying(otel=otel(collector)) as on:
+            on.student.script(Say("The", " answer", logprob=UNSURE))
+            on.teacher.script(Say("The", " answer"))
+            answer = await on.ask(temperature=0)
+            await on.traces.exchange()
+            heard = on.teacher.requests[0].headers["traceparent"]
+
+    own = UUID(answer.headers["x-tutelage-trace-id"])
+    assert answer.headers["x-tutelage-reason"] == "verified"
+    (span,) = [
+        each
+        for each in collector.spans
+        if each.name == "verification" and each.trace_id == own.bytes
+    ]
+    assert attributes(span.attributes)["tutelage.verification.outcome"] == "kept"
+    assert heard.split("-")[1] == own.hex
