@@ -3,16 +3,19 @@
 import argparse
 import asyncio
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.rulings import Rulings
 from gateway.traces.schema import connect_writer
 from gateway.traces.scrub import Content
 from gateway.traces.sqlite import SqliteWriter
 from gateway.tuning.commands import tune
+from router.evidence import Record
 from tests.gateway.traces.records import SetClock, Tally
 from tests.router.recorded import traffic
 
@@ -34,7 +37,10 @@ state = "sqlite://{store}.state"
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     """3,000 requests of the route `support`, half of the served ones judged."""
-    path = tmp_path / "traces.db"
+    return stored(tmp_path / "traces.db", traffic(3000))
+
+
+def stored(path: Path, records: Iterable[Record]) -> str:
     writer = SqliteWriter(
         connect_writer(path),
         content=Content.FULL,
@@ -42,7 +48,7 @@ def store(tmp_path: Path) -> str:
         clock=SetClock(),
         on_outcome=Tally(),
     )
-    for exchange, judgements in traffic(3000):
+    for exchange, judgements in records:
         writer.put(exchange)
         for each in judgements:
             writer.put(each)
@@ -182,3 +188,24 @@ def test_to_apply_takes_a_config(store: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         run("support", "--store", store, "--max-risk", "0.06", "--apply", "now")
     assert "--apply goes with --config" in capsys.readouterr().err
+
+
+def test_a_threshold_is_found_on_one_release_and_belongs_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = traffic(3000)
+    records = [
+        (replace(exchange, release="old" if number < 1000 else "new"), judgements)
+        for number, (exchange, judgements) in enumerate(everything)
+    ]
+    store = stored(tmp_path / "traces.db", records)
+    config = configured(store, tmp_path)
+    wished = ("support", "--config", str(config), "--max-risk", "0.08", "--json")
+    run(*wished, "--release", "old")
+    old = json.loads(capsys.readouterr().out)
+    assert run(*wished, "--apply", "a test") == 0
+    new = json.loads(capsys.readouterr().out)
+
+    assert (old["requests"], new["requests"]) == (1000, 2000)
+    (applied,) = Rulings(Path(f"{tmp_path / 'traces.db'}.state")).all()
+    assert applied.release == "new"
