@@ -231,6 +231,8 @@ def _route(
         json_rule=section.compare_json.made(),
         shadow_rate=section.shadow.rate,
         shadow_max_in_flight=section.shadow.max_in_flight,
+        shadow_sampler=section.shadow.sampler,
+        shadow_floor=section.shadow.floor,
         verify=_verify_pair(section, upstreams, clock) if section.reads else None,
     )
 

@@ -28,6 +28,7 @@ from router.divergence import Comparator
 from router.gate import Signal
 from router.json_fields import JsonRule
 from router.policy import Mode
+from router.sampling import Sampler
 from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TokenV1, TokenV2, TopK
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -178,10 +179,13 @@ class Shadow(_Section):
     """A share of traffic is also answered by the model that did not serve it, off the path.
 
     method: with "verify", the teacher first reads what the student served, and writes an answer of
-    its own only where it would have said something else.
+    its own only where it would have said something else. sampler: with "near_threshold", `rate` is
+    that of requests at the threshold, and the least sure and the surest are drawn at `floor`.
     """
 
     rate: Share = 0.0
+    sampler: Sampler = Sampler.UNIFORM
+    floor: Annotated[float, Field(gt=0, le=1)] = 0.01
     method: Literal["generate", "verify"] = "generate"
     max_in_flight: Annotated[int, Field(ge=1)] = 4
 

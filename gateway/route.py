@@ -18,6 +18,7 @@ from router.gate import GateRule, Signal
 from router.json_fields import PLAIN, JsonRule
 from router.name import Name
 from router.policy import Mode, Pin
+from router.sampling import Sampler
 from router.trace import Reason
 
 
@@ -51,6 +52,8 @@ class Route:
     comparators: tuple[Comparator, ...]
     shadow_rate: float
     shadow_max_in_flight: int
+    shadow_sampler: Sampler = Sampler.UNIFORM
+    shadow_floor: float = 0.0
     json_rule: JsonRule = PLAIN
     """When two JSON values are the same."""
     verify: VerifyPair | None = None

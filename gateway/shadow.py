@@ -24,7 +24,7 @@ from gateway.transcript import Transcript
 from gateway.upstream import Upstream
 from gateway.verify_shadow import reads_as_its_own
 from gateway.wire import Asked, as_json, read_fields
-from router.sampling import is_sampled
+from router.sampling import is_sampled, propensity_of
 from router.trace import Judge, Outcome
 
 
@@ -63,8 +63,14 @@ class Shadow:
             return
         if record.plan.pinned or not record.asked.judgeable:
             return
-        record.propensity = route.shadow_rate
-        if not is_sampled(record.trace_id, route.shadow_rate, salt=route.name):
+        record.propensity = drawn = propensity_of(
+            route.shadow_sampler,
+            record.confidence,
+            threshold=route.threshold,
+            rate=route.shadow_rate,
+            floor=route.shadow_floor,
+        )
+        if not is_sampled(record.trace_id, drawn, salt=route.name):
             return
         if self._in_flight[route.name] >= route.shadow_max_in_flight:
             self._without_pair(record, Fate.SHED, "as many as shadow.max_in_flight are under way")
@@ -118,14 +124,19 @@ class Shadow:
             self._tracing.shadowed(record, role, other)
 
     def _compared(self, record: Record, student: Transcript, teacher: Transcript) -> None:
-        rate = record.route.shadow_rate
-        self._judging.compare(record, student, teacher, by=Judge.SHADOW, propensity=rate)
+        drawn = _drawn(record)
+        self._judging.compare(record, student, teacher, by=Judge.SHADOW, propensity=drawn)
         self._metrics.shadowed(record.route.name, Fate.COMPARED)
 
     def _without_pair(self, record: Record, fate: Fate, why: str) -> None:
         """Counted, and kept in the trace: an estimate from the pairs must say what it misses."""
         self._metrics.shadowed(record.route.name, fate)
-        self._judging.none(record, fate, why, by=Judge.SHADOW, propensity=record.route.shadow_rate)
+        self._judging.none(record, fate, why, by=Judge.SHADOW, propensity=_drawn(record))
+
+
+def _drawn(record: Record) -> float:
+    """The propensity that `offer` has noted."""
+    return record.propensity if record.propensity is not None else record.route.shadow_rate
 
 
 def _body(asked: Asked, upstream: Upstream) -> bytes:

@@ -26,6 +26,22 @@ async def test_what_the_student_served_is_compared_with_the_teachers_answer() ->
         assert exact.trace_id == on.traces.exchanges[0].trace_id
 
 
+async def test_near_the_threshold_the_propensity_on_record_is_the_requests_own() -> None:
+    route = {
+        "gate": {"threshold": 0.5},
+        "shadow": {"rate": 1.0, "sampler": "near_threshold", "floor": 0.999},
+    }
+    async with rig(route=route) as on:
+        on.student.script(Say("yes", logprob=-0.25))
+
+        await on.ask()
+        exchange, judgement = await on.traces.exchange(), await on.traces.judgement()
+
+        assert exchange.confidence is not None
+        drawn = 1.0 - 0.001 * (exchange.confidence - 0.5) / 0.5
+        assert exchange.propensity == judgement.propensity == pytest.approx(drawn)
+
+
 async def test_fields_are_compared_by_the_routes_own_rule() -> None:
     route = {
         "shadow": {"rate": 1.0},
