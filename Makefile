@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-conformance test-distill test-vllm vllm check format bench bench-confidence bench-embedded lock dashboards tree build weights clean
+.PHONY: help up test test-conformance test-distill test-vllm prove-verification vllm check format bench bench-confidence bench-embedded lock dashboards tree build weights clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,10 @@ vllm: $(VENV)/.local  ## vLLM's CPU build in an environment of its own (3.5 GB),
 
 test-vllm: $(VENV)/.dev vllm  ## contracts and journeys on a real vLLM (minutes; x86-64 Linux)
 	@$(BIN)/python -m tests.vllm.run $(VLLM) $(ARGS)
+	@$(BIN)/python -m tests.vllm.proof $(VLLM) --prompts 16 --pairs distilled
+
+prove-verification: $(VENV)/.dev vllm  ## verified answers held to the teacher's own, 200 prompts a pair (a quarter of an hour)
+	@$(BIN)/python -m tests.vllm.proof $(VLLM) $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -83,8 +83,11 @@ def make_environment(folder: Path, *, env: Mapping[str, str]) -> None:
     made.write_text(recipe, encoding="ascii")
 
 
-def make_model(folder: Path, gguf: Path, target: Path) -> Path:
-    """`gguf` as a folder of safetensors that vLLM serves; whole or not at all."""
+def make_model(folder: Path, gguf: Path, target: Path, *wishes: str) -> Path:
+    """`gguf` as a folder of safetensors that vLLM serves; whole or not at all.
+
+    wishes: further arguments of `convert.py`. Raises `CannotMake`.
+    """
     if target.is_dir():
         return target
     if not gguf.is_file():
@@ -92,8 +95,9 @@ def make_model(folder: Path, gguf: Path, target: Path) -> Path:
     _say(f"converting {gguf.name} to {target}")
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as partial:
         made = Path(partial, target.name)
-        python = str(folder / "bin" / "python")
-        _run([python, str(HERE / "convert.py"), str(gguf), str(made)], env=os.environ)
+        python, script = str(folder / "bin" / "python"), str(HERE / "convert.py")
+        env = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+        _run([python, script, str(gguf), str(made), *wishes], env=env)
         made.rename(target)
     return target
 

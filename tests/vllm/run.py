@@ -12,11 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.command import usable_cores
-from serving.engine import Engine
 from serving.errors import ServingError
 from serving.home import Home
-from serving.vllm_spec import VllmSpec
+from tests.vllm.cpu_engine import cpu_engine
 from tests.vllm.environment import MODEL
 from tests.vllm.test_real_parser import PYTHON
 
@@ -27,30 +25,13 @@ TESTS = ("tests/contracts", "tests/vllm")
 
 def main(arguments: Sequence[str]) -> int:
     folder, *pytest = arguments
-    home = Home.of(os.environ)
-    programs = Path(folder, "bin").absolute()
-    spec = VllmSpec(
-        name="test-vllm",
-        kind="vllm",
-        weights=str(home.models / MODEL),
-        executable=str(programs / "vllm"),
-        model="smol",
-        device="cpu",
-        kv_cache_gib=1,
-        dtype="bfloat16",
-        context_tokens=2048,
-        tool_parser="hermes",
-        store_responses=True,
-        per_request_metrics=True,
-        eager=True,
-        drain_s=0,
-        ready_within_s=900.0,
-    )
-    engine = Engine(spec, logs=home.logs, env=os.environ, cores=usable_cores())
+    weights = Home.of(os.environ).models / MODEL
+    engine = cpu_engine("test-vllm", weights, Path(folder), model="smol")
     try:
         took_s = engine.start()
         _say(f"ready in {took_s:.0f} s; log: {engine.log}")
-        return _test(engine.spec.base_url, programs / "python", pytest)
+        python = Path(folder, "bin", "python").absolute()
+        return _test(engine.spec.base_url, python, pytest)
     except ServingError as error:
         _say(f"error: {error}")
         return 1
