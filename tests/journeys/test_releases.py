@@ -269,3 +269,21 @@ async def test_calls_to_a_candidate_count_under_its_upstreams_name(tmp_path: Pat
         assert await made.on.metric("tutelage_in_flight", upstream="student") == 1.0
         made.new.resume()
         assert (await asking).status_code == 200
+
+
+async def test_what_a_route_verifies_it_verifies_with_each_of_its_releases(tmp_path: Path) -> None:
+    route = {"fallback": "verify", "on_collapse": "takeover", "shadow": {"method": "verify"}}
+    async with rollout(tmp_path, route=route) as made:
+        before = made.on.on.routes.find("support")[0].verify
+        made.stand("new", made.new)
+        made.want("new")
+        served, _ = made.on.on.routes.find("support")
+        after = served.verify
+
+        assert before is not None
+        assert after is not None
+        assert after.student is served.student
+        assert after.student is not before.student
+        assert (after.deferrals, after.shadows, after.rule) == (True, True, before.rule)
+        assert after.collapse == before.collapse
+        assert after.collapse is not None
