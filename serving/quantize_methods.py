@@ -53,7 +53,7 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
             ),
             Method(
                 "awq",
-                "4-bit weights by AWQ, compressed-tensors, by llm-compressor",
+                "4-bit weights by AWQ, compressed-tensors, by llm-compressor; on a GPU",
                 *(_LLM_COMPRESSOR, JOBS / "compress.py", 4),
                 calibrated=True,
                 grouped=True,

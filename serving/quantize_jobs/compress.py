@@ -1,5 +1,6 @@
 """compressed-tensors by llm-compressor (W8A8, W4A16, AWQ, FP8): `python compress.py ORDER.json`."""
 
+import torch
 from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 from datasets import Dataset
 from llmcompressor import oneshot
@@ -14,6 +15,9 @@ IGNORED = ["lm_head"]
 
 
 def main(order: Order) -> None:
+    if order.method == "awq" and not torch.accelerator.is_available():
+        # It pins memory for a device, and ends in the middle where there is none.
+        raise SystemExit("llm-compressor 0.14 makes AWQ on a GPU alone; w4a16 and gptq need none")
     tokenizer = AutoTokenizer.from_pretrained(order.source)
     tokens = order.tokens(tokenizer)
     model = AutoModelForCausalLM.from_pretrained(order.source, dtype="auto")
