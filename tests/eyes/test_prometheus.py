@@ -27,7 +27,7 @@ pytestmark = [
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 RULES = ROOT / "grafana" / "rules.yml"
-EXPRESSIONS = 48
+EXPRESSIONS = 50
 
 
 def expressions() -> list[str]:
