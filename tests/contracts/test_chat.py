@@ -186,7 +186,9 @@ async def test_two_choices_are_told_apart_by_their_index(
     assert text(chunks, 0)
     assert text(chunks, 1)
     counted = 2 if served.differs.usage_counts_every_choice else 1
-    assert answer["usage"]["completion_tokens"] == counted * TOKENS
+    cut = all(choice["finish_reason"] == "length" for choice in answer["choices"])
+    told = answer["usage"]["completion_tokens"]
+    assert told == counted * TOKENS if cut else 0 < told <= counted * TOKENS  # drawn, it may stop
 
 
 async def test_usage_is_streamed_when_asked_for_in_a_last_chunk_of_its_own(
