@@ -12,14 +12,12 @@ from router.deferral import (
     at_threshold,
     auroc,
     deferral_curve,
+    lowest_safe_threshold,
 )
 from router.interval import Interval, wilson_interval
 from serving.triage.dataset import Feedback
 
 DEFERRALS = [at / 20 for at in range(21)]
-
-_ONE_SIDED_95 = 1.645
-"""Standard errors."""
 
 
 class NoServingThreshold(ValueError):
@@ -100,20 +98,16 @@ def report(
 
 
 def recommended_threshold(pair: Pair, *, slack: float) -> DeferralPoint:
-    """The lowest threshold in steps of .01 whose cascade is surely within `slack` of the teacher:
-    the one-sided 95 % bound of their paired difference says so.
+    """The cascade at the lowest threshold that is surely within `slack` of the teacher.
 
-    To be chosen on calibration texts and stated on others; the lowest of many that pass, so
-    somewhat less sure than 95 %. Raises `NoServingThreshold` if none is.
+    To be chosen on calibration texts and stated on others. Raises `NoServingThreshold` if none is.
     """
-    for step in range(34, 100):
-        threshold = step / 100
-        serves = pair.confidence >= threshold
-        gained = np.where(serves, pair.student_right.astype(float) - pair.teacher_right, 0.0)
-        least = gained.mean() - _ONE_SIDED_95 * gained.std() / len(gained) ** 0.5
-        if least >= -slack:
-            return deferral_at(pair, threshold)
-    raise NoServingThreshold(f"no threshold below 1 is surely within {slack} of the teacher")
+    threshold = lowest_safe_threshold(
+        pair.confidence, pair.student_right, pair.teacher_right, slack=slack
+    )
+    if threshold is None:
+        raise NoServingThreshold(f"no threshold below 1 is surely within {slack} of the teacher")
+    return deferral_at(pair, threshold)
 
 
 def deferral_at(pair: Pair, threshold: float) -> DeferralPoint:

@@ -1,23 +1,20 @@
 """The exam sat: candidate, incumbent and teacher asked, figures and the new threshold written."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from distill.config import ExamRules
 from distill.craft import Craft
 from distill.exam import Compared, Marked, Paper, compare, paper
 from distill.task import ExamText
-from router.deferral import Bools, at_threshold, deferral_curve
+from router.deferral import Bools, at_threshold, deferral_curve, lowest_safe_threshold
 from router.interval import Interval, wilson_interval
 
 _DEFERRALS = [at / 20 for at in range(21)]
 _TIMED = 40
-_ONE_SIDED_95 = 1.645
 _LEAST_CHOOSING = 50
 
 
@@ -102,21 +99,18 @@ def read_figures(path: Path) -> Figures:
 def choose_threshold(
     student: Sequence[Marked], teacher: Sequence[Marked], *, slack: float
 ) -> float | None:
-    """The lowest in steps of .01 whose cascade is surely within `slack` of the teacher: by the
-    one-sided 95 % bound of their paired difference. None if none is, or on fewer than 50 texts.
+    """The lowest whose cascade is surely within `slack` of the teacher, on the checked texts. None
+    if none is, or on fewer than 50 texts.
     """
     if len(teacher) < _LEAST_CHOOSING:
         return None
     on, taught = paper(student, teacher), paper(teacher, teacher)
-    for step in range(34, 100):
-        threshold = step / 100
-        served = on.known & (on.confidence >= threshold)
-        gained = np.where(served, on.right.astype(float) - taught.right, 0.0)[on.known]
-        if not len(gained):
-            return None
-        if gained.mean() - _ONE_SIDED_95 * gained.std() / math.sqrt(len(gained)) >= -slack:
-            return threshold
-    return None
+    known = on.known
+    if not known.any():
+        return None
+    return lowest_safe_threshold(
+        on.confidence[known], on.right[known], taught.right[known], slack=slack
+    )
 
 
 def _curve(on: Paper, taught: Paper) -> Curve:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from router.deferral import Bools, Floats, NoContrast, auroc
 from router.interval import Interval, wilson_interval
-from router.reliability import reliability
+from router.reliability import mean_gap, reliability
 
 _CHUNK = 250
 _BINS = 10
@@ -96,8 +96,7 @@ def ranking(on: Paper) -> float:
 
 def miscalibration(on: Paper) -> float:
     """Expected calibration error: the mean gap of confidence and agreement in ten equal bins."""
-    bins = reliability(on.confidence, on.alike.astype(float), np.ones(len(on)), _BINS)
-    return float(sum(b.mass * abs(b.confidence - b.agreed.estimate) for b in bins))
+    return mean_gap(reliability(on.confidence, on.alike.astype(float), np.ones(len(on)), _BINS))
 
 
 def coverage_at(max_risk: float) -> Callable[[Paper], float]:

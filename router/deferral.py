@@ -12,6 +12,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_ONE_SIDED_95 = 1.645
+"""Standard errors."""
+
 
 class NoContrast(ValueError):
     """All answers are right, or all wrong: nothing to rank."""
@@ -74,6 +77,24 @@ def at_threshold(
     right = np.where(served, student_right, teacher_right)
     selective = float(student_right[served].mean()) if served.any() else float("nan")
     return DeferralPoint(threshold, float(served.mean()), float(right.mean()), selective)
+
+
+def lowest_safe_threshold(
+    confidence: Floats, student_right: Bools, teacher_right: Bools, *, slack: float
+) -> float | None:
+    """The lowest threshold in steps of .01 whose cascade is surely within `slack` of the teacher:
+    the one-sided 95 % bound of their paired difference says so. None if none below 1 is.
+
+    The lowest of many that pass, so somewhat less sure than 95 %.
+    """
+    for step in range(34, 100):
+        threshold = step / 100
+        serves = confidence >= threshold
+        gained = np.where(serves, student_right.astype(float) - teacher_right, 0.0)
+        least = gained.mean() - _ONE_SIDED_95 * gained.std() / len(gained) ** 0.5
+        if least >= -slack:
+            return threshold
+    return None
 
 
 def deferral_curve(
