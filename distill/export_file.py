@@ -10,7 +10,7 @@ from router.trace import (
     UnreadableTraceError,
     decode_exchange,
     decode_judgement,
-    encode,
+    export_lines,
 )
 
 _EXCHANGE = b'"kind":"exchange"'
@@ -44,6 +44,4 @@ def read_export(path: Path) -> Iterator[Record]:
 def write_export(records: Iterable[Record], path: Path) -> None:
     """The same form. Raises OSError."""
     with path.open("wb") as file:
-        for exchange, judgements in records:
-            file.write(encode(exchange) + b"\n")
-            file.writelines(encode(each) + b"\n" for each in judgements)
+        file.writelines(export_lines(*record) for record in records)

@@ -6,6 +6,8 @@ model is kept as its bytes (`msgspec.Raw`); where there is none the field is `UN
 because msgspec cannot decode `Raw | None`.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
@@ -196,6 +198,11 @@ def encode(record: Exchange | Judgement) -> bytes:
     line = _encoder.encode(record)
     # find: `in` first takes the bytes for a number, and fails, which is slow.
     return msgspec.json.format(line, indent=-1) if line.find(b"\n") >= 0 else line
+
+
+def export_lines(exchange: Exchange, judgements: Iterable[Judgement]) -> bytes:
+    """As an export has them: the exchange on a line, each of its judgements on the next."""
+    return b"\n".join([encode(exchange), *map(encode, judgements), b""])
 
 
 def decode_exchange(line: bytes) -> Exchange:

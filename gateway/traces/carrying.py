@@ -12,7 +12,7 @@ from gateway.traces.schema import connect_writer
 from gateway.traces.scrub import Content
 from gateway.traces.selection import Selection
 from gateway.traces.store import Fate
-from router.trace import encode
+from router.trace import export_lines
 
 _TOGETHER = 500
 
@@ -21,8 +21,7 @@ def export(reader: SqliteReader, wanted: Selection, out: BinaryIO) -> int:
     """Each exchange on a line, its judgements on the next; how many exchanges there were."""
     count = 0
     for exchange, judgements in reader.selected(wanted):
-        out.write(encode(exchange) + b"\n")
-        out.writelines(encode(each) + b"\n" for each in judgements)
+        out.write(export_lines(exchange, judgements))
         count += 1
     return count
 
@@ -31,8 +30,7 @@ def write_rows(rows: Iterable[Imported], out: BinaryIO) -> int:
     """Imported rows in the form of an export; how many there were."""
     count = 0
     for row in rows:
-        records = (row.exchange,) if row.judgement is None else (row.exchange, row.judgement)
-        out.writelines(encode(each) + b"\n" for each in records)
+        out.write(export_lines(row.exchange, () if row.judgement is None else (row.judgement,)))
         count += 1
     return count
 
