@@ -5,7 +5,6 @@ something else), the teacher alone, the teacher with the student as its draft, a
 answer read by the teacher, who goes on from the first token that it would not have written.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from serving.bench_table import bench_table
 from serving.command import usable_cores
 from serving.deployment import read_deployment
 from serving.engine import Engine
-from serving.errors import BadConfig, NotMeasured, ServingError
+from serving.errors import BadConfig, NotMeasured
 from serving.home import Home
-from serving.interrupts import signals_interrupt
 from serving.measured import start_together
 from serving.screen import Screen
 from serving.spec import EngineSpec
+from serving.story import to_a_report
 from serving.texts import Sample, read_texts
 from serving.timed import Timed, Timer
 from serving.vllm_spec import DraftModel, VllmSpec
@@ -56,28 +55,20 @@ class BenchWishes:
 
 def run(wishes: BenchWishes, *, env: Mapping[str, str], console: Console, as_json: bool) -> int:
     """Exit status: 0, or 1 after an error, which is printed."""
-    told = Console(stderr=True, highlight=False) if as_json else console
-    screen = Screen(told, clock=time.monotonic)
-    try:
-        with signals_interrupt(), ExitStack() as running:
-            report = bench(wishes, env=env, screen=screen, running=running)
-    except KeyboardInterrupt:
-        screen.say("stopped; nothing is left running")
-        return 130
-    except ServingError as error:
-        screen.fail(str(error))
-        return 1
-    finally:
-        screen.rest()
-    if as_json:
-        console.print(report.model_dump_json(indent=2), markup=False, soft_wrap=True)
-    else:
-        console.print(bench_table(report))
-    if wishes.svg is not None:
-        drawn = Console(record=True, width=110, quiet=True)
-        drawn.print(bench_table(report))
-        drawn.save_svg(str(wishes.svg), title="tutelage engines bench")
-    return 0
+
+    def draw(report: BenchReport) -> None:
+        if wishes.svg is not None:
+            drawn = Console(record=True, width=110, quiet=True)
+            drawn.print(bench_table(report))
+            drawn.save_svg(str(wishes.svg), title="tutelage engines bench")
+
+    return to_a_report(
+        console,
+        lambda screen, running: bench(wishes, env=env, screen=screen, running=running),
+        bench_table,
+        as_json=as_json,
+        beside=draw,
+    )
 
 
 def bench(

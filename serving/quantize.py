@@ -20,15 +20,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 
 from serving.command import usable_cores
-from serving.errors import BadConfig, ServingError
+from serving.errors import BadConfig
 from serving.home import Home
-from serving.interrupts import signals_interrupt
 from serving.job_environment import Jobs
 from serving.measured import Measuring, measure
 from serving.quantization import Calibration, Quantization, Weights, weights_in
 from serving.quantize_methods import METHODS, Method, group_size_for
 from serving.quantize_table import quantize_table
 from serving.screen import Screen
+from serving.story import to_a_report
 from serving.texts import Sample, read_texts, split
 from serving.wheel import sha256_of
 
@@ -80,24 +80,13 @@ class _Widths(BaseModel):
 
 def run(wishes: QuantizeWishes, *, env: Mapping[str, str], console: Console, as_json: bool) -> int:
     """Exit status: 0, or 1 after an error, which is printed. `--json` prints the manifest alone."""
-    told = Console(stderr=True, highlight=False) if as_json else console
-    screen = Screen(told, clock=time.monotonic)
-    try:
-        with signals_interrupt(), ExitStack() as story:
-            made = quantize(wishes, env=env, screen=screen, story=story)
-    except KeyboardInterrupt:
-        screen.say("stopped; nothing of it is kept")
-        return 130
-    except ServingError as error:
-        screen.fail(str(error))
-        return 1
-    finally:
-        screen.rest()
-    if as_json:
-        console.print(made.model_dump_json(indent=2), markup=False, soft_wrap=True)
-    else:
-        console.print(quantize_table(made))
-    return 0
+    return to_a_report(
+        console,
+        lambda screen, story: quantize(wishes, env=env, screen=screen, story=story),
+        quantize_table,
+        as_json=as_json,
+        stopped="stopped; nothing of it is kept",
+    )
 
 
 def quantize(
