@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+OURS = 'route=~"$route"'
+"""The routes that are looked at, as a label matcher."""
+RATE = "[$__rate_interval]"
+"""The range of a rate: Grafana knows how often Prometheus scrapes."""
+
 
 class Unit(StrEnum):
     """Grafana's names."""

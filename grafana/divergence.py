@@ -1,8 +1,6 @@
 """Whether student and teacher agree."""
 
-from grafana.board import Board, Look, Panel, Query, Row, Unit
-
-_OURS = 'route=~"$route"'
+from grafana.board import OURS, RATE, Board, Look, Panel, Query, Row, Unit
 
 BOARD = Board(
     uid="tutelage-divergence",
@@ -21,8 +19,8 @@ BOARD = Board(
                     (
                         Query(
                             f"1 - sum by (route, comparator) (rate(tutelage_divergence_total"
-                            f"{{{_OURS}}}[1h])) / sum by (route, comparator) (rate("
-                            f"tutelage_judged_total{{{_OURS}}}[1h]))",
+                            f"{{{OURS}}}[1h])) / sum by (route, comparator) (rate("
+                            f"tutelage_judged_total{{{OURS}}}[1h]))",
                             "{{route}}: {{comparator}}",
                         ),
                     ),
@@ -34,7 +32,7 @@ BOARD = Board(
                     Unit.NUMBER,
                     (
                         Query(
-                            f"sum by (route, comparator) (increase(tutelage_judged_total{{{_OURS}}}"
+                            f"sum by (route, comparator) (increase(tutelage_judged_total{{{OURS}}}"
                             "[1h]))",
                             "{{route}}: {{comparator}}",
                         ),
@@ -53,8 +51,8 @@ BOARD = Board(
                     (
                         Query(
                             f"1 - sum by (route, release) (rate(tutelage_divergence_total"
-                            f"{{{_OURS}}}[1h])) / sum by (route, release) (rate("
-                            f"tutelage_judged_total{{{_OURS}}}[1h]))",
+                            f"{{{OURS}}}[1h])) / sum by (route, release) (rate("
+                            f"tutelage_judged_total{{{OURS}}}[1h]))",
                             "{{route}}: {{release}}",
                         ),
                     ),
@@ -66,7 +64,7 @@ BOARD = Board(
                     Unit.NUMBER,
                     (
                         Query(
-                            f"max by (route, release, role) (tutelage_release_info{{{_OURS}}}) > 0",
+                            f"max by (route, release, role) (tutelage_release_info{{{OURS}}}) > 0",
                             "{{route}}: {{role}} {{release}}",
                         ),
                     ),
@@ -83,8 +81,7 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (outcome) (rate(tutelage_shadow_total{{{_OURS}}}"
-                            "[$__rate_interval]))",
+                            f"sum by (outcome) (rate(tutelage_shadow_total{{{OURS}}}{RATE}))",
                             "{{outcome}}",
                         ),
                     ),
@@ -97,9 +94,9 @@ BOARD = Board(
                     Unit.SHARE,
                     (
                         Query(
-                            f"sum by (route) (rate(tutelage_draft_tokens_total{{{_OURS},"
+                            f"sum by (route) (rate(tutelage_draft_tokens_total{{{OURS},"
                             f'outcome="accepted"}}[1h])) / sum by (route) (rate('
-                            f"tutelage_draft_tokens_total{{{_OURS}}}[1h]))",
+                            f"tutelage_draft_tokens_total{{{OURS}}}[1h]))",
                             "{{route}}",
                         ),
                     ),
@@ -110,7 +107,7 @@ BOARD = Board(
                     Unit.SHARE,
                     (
                         Query(
-                            f"avg by (route, release) (tutelage_draft_acceptance_ratio{{{_OURS}}})",
+                            f"avg by (route, release) (tutelage_draft_acceptance_ratio{{{OURS}}})",
                             "{{route}} {{release}}",
                         ),
                     ),
@@ -127,8 +124,8 @@ BOARD = Board(
                     (
                         Query(
                             f"sum by (route, served_by) (rate(tutelage_feedback_score_sum"
-                            f"{{{_OURS}}}[1d])) / sum by (route, served_by) (rate("
-                            f"tutelage_feedback_score_count{{{_OURS}}}[1d]))",
+                            f"{{{OURS}}}[1d])) / sum by (route, served_by) (rate("
+                            f"tutelage_feedback_score_count{{{OURS}}}[1d]))",
                             "{{route}}: {{served_by}}",
                         ),
                     ),
@@ -139,8 +136,7 @@ BOARD = Board(
                     Unit.NUMBER,
                     (
                         Query(
-                            f"sum by (served_by) (increase(tutelage_feedback_total{{{_OURS}}}"
-                            "[1h]))",
+                            f"sum by (served_by) (increase(tutelage_feedback_total{{{OURS}}}[1h]))",
                             "{{served_by}}",
                         ),
                     ),

@@ -1,8 +1,6 @@
 """What the engines carry."""
 
-from grafana.board import Board, Limits, Panel, Query, Row, Unit
-
-_RATE = "[$__rate_interval]"
+from grafana.board import RATE, Board, Limits, Panel, Query, Row, Unit
 
 BOARD = Board(
     uid="tutelage-engines",
@@ -33,7 +31,7 @@ BOARD = Board(
                     (
                         Query(
                             "sum by (upstream) (rate(tutelage_tokens_total"
-                            f'{{direction="output"}}{_RATE}))',
+                            f'{{direction="output"}}{RATE}))',
                             "{{upstream}}",
                         ),
                     ),
@@ -68,8 +66,8 @@ BOARD = Board(
                     Unit.SHARE,
                     (
                         Query(
-                            f"sum by (model_name) (rate(vllm:prefix_cache_hits_total{_RATE})) / "
-                            f"sum by (model_name) (rate(vllm:prefix_cache_queries_total{_RATE}))",
+                            f"sum by (model_name) (rate(vllm:prefix_cache_hits_total{RATE})) / "
+                            f"sum by (model_name) (rate(vllm:prefix_cache_queries_total{RATE}))",
                             "{{model_name}}",
                         ),
                     ),
@@ -80,11 +78,11 @@ BOARD = Board(
                     Unit.NUMBER,
                     (
                         Query(
-                            f"sum by (model_name) (rate(vllm:generation_tokens_total{_RATE}))",
+                            f"sum by (model_name) (rate(vllm:generation_tokens_total{RATE}))",
                             "{{model_name}} written",
                         ),
                         Query(
-                            f"sum by (model_name) (rate(vllm:prompt_tokens_total{_RATE}))",
+                            f"sum by (model_name) (rate(vllm:prompt_tokens_total{RATE}))",
                             "{{model_name}} read",
                         ),
                     ),
@@ -96,7 +94,7 @@ BOARD = Board(
                     (
                         Query(
                             "histogram_quantile(0.95, sum by (le, model_name) (rate("
-                            f"vllm:time_to_first_token_seconds_bucket{_RATE})))",
+                            f"vllm:time_to_first_token_seconds_bucket{RATE})))",
                             "{{model_name}}",
                         ),
                     ),
@@ -107,7 +105,7 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (model_name) (rate(vllm:num_preemptions_total{_RATE}))",
+                            f"sum by (model_name) (rate(vllm:num_preemptions_total{RATE}))",
                             "{{model_name}}",
                         ),
                     ),
@@ -135,11 +133,11 @@ BOARD = Board(
                     Unit.NUMBER,
                     (
                         Query(
-                            f"sum by (instance) (rate(llamacpp:tokens_predicted_total{_RATE}))",
+                            f"sum by (instance) (rate(llamacpp:tokens_predicted_total{RATE}))",
                             "{{instance}} written",
                         ),
                         Query(
-                            f"sum by (instance) (rate(llamacpp:prompt_tokens_total{_RATE}))",
+                            f"sum by (instance) (rate(llamacpp:prompt_tokens_total{RATE}))",
                             "{{instance}} read",
                         ),
                     ),
@@ -150,9 +148,9 @@ BOARD = Board(
                     Unit.NUMBER,
                     (
                         Query(
-                            f"sum by (instance) (rate(llamacpp:tokens_predicted_total{_RATE})) / "
+                            f"sum by (instance) (rate(llamacpp:tokens_predicted_total{RATE})) / "
                             "sum by (instance) "
-                            f"(rate(llamacpp:tokens_predicted_seconds_total{_RATE}))",
+                            f"(rate(llamacpp:tokens_predicted_seconds_total{RATE}))",
                             "{{instance}}",
                         ),
                     ),

@@ -1,13 +1,10 @@
 """Whether users are well, and whose doing it is."""
 
-from grafana.board import Board, Limits, Look, Panel, Query, Row, Unit
-
-_OURS = 'route=~"$route"'
-_RATE = "[$__rate_interval]"
+from grafana.board import OURS, RATE, Board, Limits, Look, Panel, Query, Row, Unit
 
 
 def _quantile(q: float, family: str) -> str:
-    by = f"sum by (le, served_by) (rate({family}_bucket{{{_OURS}}}{_RATE}))"
+    by = f"sum by (le, served_by) (rate({family}_bucket{{{OURS}}}{RATE}))"
     return f"histogram_quantile({q}, {by})"
 
 
@@ -23,7 +20,7 @@ BOARD = Board(
                     "Requests",
                     "All routes, refused ones included.",
                     Unit.PER_S,
-                    (Query(f"sum(rate(tutelage_requests_total{_RATE}))", "requests"),),
+                    (Query(f"sum(rate(tutelage_requests_total{RATE}))", "requests"),),
                     Look.FIGURE,
                     width=4,
                 ),
@@ -33,8 +30,8 @@ BOARD = Board(
                     Unit.SHARE,
                     (
                         Query(
-                            f'(sum(rate(tutelage_requests_total{{status=~"5.."}}{_RATE})) or '
-                            f"vector(0)) / sum(rate(tutelage_requests_total{_RATE}))",
+                            f'(sum(rate(tutelage_requests_total{{status=~"5.."}}{RATE})) or '
+                            f"vector(0)) / sum(rate(tutelage_requests_total{RATE}))",
                             "failed",
                         ),
                     ),
@@ -48,9 +45,9 @@ BOARD = Board(
                     Unit.SHARE,
                     (
                         Query(
-                            f"sum(rate(tutelage_requests_total{{{_OURS},"
-                            f'served_by="student"}}{_RATE})) / sum(rate('
-                            f'tutelage_requests_total{{{_OURS},served_by!="none"}}{_RATE}))',
+                            f"sum(rate(tutelage_requests_total{{{OURS},"
+                            f'served_by="student"}}{RATE})) / sum(rate('
+                            f'tutelage_requests_total{{{OURS},served_by!="none"}}{RATE}))',
                             "coverage",
                         ),
                     ),
@@ -80,7 +77,7 @@ BOARD = Board(
                     Unit.USD,
                     (
                         Query(
-                            f"sum(rate(tutelage_cost_usd_total{{{_OURS}}}{_RATE})) * 3600",
+                            f"sum(rate(tutelage_cost_usd_total{{{OURS}}}{RATE})) * 3600",
                             "USD/h",
                         ),
                     ),
@@ -98,7 +95,7 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (served_by) (rate(tutelage_requests_total{{{_OURS}}}{_RATE}))",
+                            f"sum by (served_by) (rate(tutelage_requests_total{{{OURS}}}{RATE}))",
                             "{{served_by}}",
                         ),
                     ),
@@ -112,7 +109,7 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (status) (rate(tutelage_requests_total{_RATE}))", "{{status}}"
+                            f"sum by (status) (rate(tutelage_requests_total{RATE}))", "{{status}}"
                         ),
                     ),
                     Look.STACKED,
@@ -159,8 +156,8 @@ BOARD = Board(
                     Unit.SECONDS,
                     (
                         Query(
-                            f"sum by (stage) (rate(tutelage_overhead_seconds_sum{_RATE})) / "
-                            f"sum by (stage) (rate(tutelage_overhead_seconds_count{_RATE}))",
+                            f"sum by (stage) (rate(tutelage_overhead_seconds_sum{RATE})) / "
+                            f"sum by (stage) (rate(tutelage_overhead_seconds_count{RATE}))",
                             "{{stage}}",
                         ),
                     ),
@@ -173,7 +170,7 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (outcome) (rate(tutelage_traces_total{_RATE}))", "{{outcome}}"
+                            f"sum by (outcome) (rate(tutelage_traces_total{RATE}))", "{{outcome}}"
                         ),
                     ),
                     width=12,

@@ -1,13 +1,10 @@
 """What the student serves, and why not more."""
 
-from grafana.board import Board, Look, Panel, Query, Row, Unit
-
-_OURS = 'route=~"$route"'
-_RATE = "[$__rate_interval]"
+from grafana.board import OURS, RATE, Board, Look, Panel, Query, Row, Unit
 
 
 def _confidence(q: float) -> str:
-    buckets = f"sum by (le, route) (rate(tutelage_confidence_bucket{{{_OURS}}}{_RATE}))"
+    buckets = f"sum by (le, route) (rate(tutelage_confidence_bucket{{{OURS}}}{RATE}))"
     return f"histogram_quantile({q}, {buckets})"
 
 
@@ -26,9 +23,9 @@ BOARD = Board(
                     Unit.SHARE,
                     (
                         Query(
-                            f"sum by (route) (rate(tutelage_requests_total{{{_OURS},"
-                            f'served_by="student"}}{_RATE})) / sum by (route) (rate('
-                            f'tutelage_requests_total{{{_OURS},served_by!="none"}}{_RATE}))',
+                            f"sum by (route) (rate(tutelage_requests_total{{{OURS},"
+                            f'served_by="student"}}{RATE})) / sum by (route) (rate('
+                            f'tutelage_requests_total{{{OURS},served_by!="none"}}{RATE}))',
                             "{{route}}",
                         ),
                     ),
@@ -40,7 +37,7 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (reason) (rate(tutelage_requests_total{{{_OURS}}}{_RATE}))",
+                            f"sum by (reason) (rate(tutelage_requests_total{{{OURS}}}{RATE}))",
                             "{{reason}}",
                         ),
                     ),
@@ -70,8 +67,8 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (reason, how) (rate(tutelage_fallbacks_total{{{_OURS}}}"
-                            f"{_RATE}))",
+                            f"sum by (reason, how) (rate(tutelage_fallbacks_total{{{OURS}}}"
+                            f"{RATE}))",
                             "{{reason}}: {{how}}",
                         ),
                     ),
@@ -90,8 +87,8 @@ BOARD = Board(
                     Unit.PER_S,
                     (
                         Query(
-                            f"sum by (outcome) (rate(tutelage_verifications_total{{{_OURS}}}"
-                            f"{_RATE}))",
+                            f"sum by (outcome) (rate(tutelage_verifications_total{{{OURS}}}"
+                            f"{RATE}))",
                             "{{outcome}}",
                         ),
                     ),
@@ -104,9 +101,9 @@ BOARD = Board(
                     Unit.SHARE,
                     (
                         Query(
-                            f"sum by (route) (rate(tutelage_verified_tokens_total{{{_OURS},"
-                            f'outcome="kept"}}{_RATE})) / sum by (route) (rate('
-                            f"tutelage_verified_tokens_total{{{_OURS}}}{_RATE}))",
+                            f"sum by (route) (rate(tutelage_verified_tokens_total{{{OURS},"
+                            f'outcome="kept"}}{RATE})) / sum by (route) (rate('
+                            f"tutelage_verified_tokens_total{{{OURS}}}{RATE}))",
                             "{{route}}",
                         ),
                     ),
@@ -123,8 +120,8 @@ BOARD = Board(
                     Unit.NUMBER,
                     (
                         Query(
-                            f"sum by (upstream, direction) (rate(tutelage_tokens_total{{{_OURS}}}"
-                            f"{_RATE}))",
+                            f"sum by (upstream, direction) (rate(tutelage_tokens_total{{{OURS}}}"
+                            f"{RATE}))",
                             "{{upstream}} {{direction}}",
                         ),
                     ),
@@ -136,7 +133,7 @@ BOARD = Board(
                     Unit.USD,
                     (
                         Query(
-                            f"sum by (route) (rate(tutelage_cost_usd_total{{{_OURS}}}{_RATE}))"
+                            f"sum by (route) (rate(tutelage_cost_usd_total{{{OURS}}}{RATE}))"
                             " * 3600",
                             "{{route}}",
                         ),

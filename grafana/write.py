@@ -59,14 +59,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m grafana.write", description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    stale = [
-        path
+    stale = {
+        path: text
         for path, text in files().items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    for path in stale:
+    }
+    for path, text in stale.items():
         if not check:
-            path.write_text(files()[path], encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
         sys.stderr.write(f"{path.name}: {'not in step: make dashboards' if check else 'written'}\n")
     return 1 if check and stale else 0
 
