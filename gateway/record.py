@@ -1,7 +1,5 @@
 """One request's record while it is being made; frozen into a `router.trace.Exchange` at its end."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from gateway.call import Call
@@ -100,10 +98,17 @@ class Record(msgspec.Struct, kw_only=True):
             trace=context.headers(heard.span_id) if context is not None else None,
         )
 
-    @property
-    def trace_headers(self) -> Mapping[str, str] | None:
-        """Of a call that has no span of its own."""
-        return None if self.context is None else self.context.headers(self.context.span_id)
+    def follow_up(self, path: str, body: bytes, affinity: bytes | None) -> Call:
+        """One more call for the same client, with no span of its own."""
+        context = self.context
+        return Call(
+            path,
+            body,
+            affinity=affinity,
+            until_s=self.until_s,
+            caller=self.caller,
+            trace=context.headers(context.span_id) if context is not None else None,
+        )
 
     def first_byte(self) -> None:
         self.first_byte_s = self.clock.monotonic_s() - self.started_s

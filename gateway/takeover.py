@@ -69,15 +69,7 @@ class _GoingOn:
         record, teacher = self.record, self.pair.teacher
         prompt = [*self.prompt, *kept]
         body = continuing_body(teacher.model, prompt, record.asked, max_tokens=most)
-        affinity = teacher.affinity_of(record.asked.fields)
-        return Call(
-            PATH,
-            body,
-            affinity=affinity,
-            until_s=record.until_s,
-            caller=record.caller,
-            trace=record.trace_headers,
-        )
+        return record.follow_up(PATH, body, teacher.affinity_of(record.asked.fields))
 
     def voice(self, first: bytes, kept: int) -> Voice:
         """The student's, to the last chunk, which tells."""

@@ -190,14 +190,7 @@ class _Verification:
         # The second call finds the first one's prefill where it was made.
         own = record.trace_id.encode()
         affinity = self.pair.teacher.affinity_of(record.asked.fields) or own
-        return Call(
-            PATH,
-            body,
-            affinity=affinity,
-            until_s=record.until_s,
-            caller=record.caller,
-            trace=record.trace_headers,
-        )
+        return record.follow_up(PATH, body, affinity)
 
     def _voice(self) -> Voice:
         teacher, (first, _) = self.pair.teacher, self.deferral.held[0]
