@@ -104,11 +104,7 @@ def ask(parser: argparse.ArgumentParser) -> Runner:
         "--model", help="a route, or a pin such as triage:teacher; default: the first"
     )
     parser.add_argument("--system", help="a system message to go before it")
-    parser.add_argument(
-        "--url",
-        default=os.environ.get("TUTELAGE_URL", _DEFAULT_URL),
-        help=f"the gateway (TUTELAGE_URL; default {_DEFAULT_URL})",
-    )
+    _add_url(parser)
 
     def run(arguments: argparse.Namespace) -> int:
         from gateway.ask import ask as put
@@ -140,7 +136,16 @@ def top(parser: argparse.ArgumentParser) -> Runner:
     """The live picture of a running gateway: rate, coverage, latency, reasons, engines."""
     from gateway.top.commands import top as configure
 
+    _add_url(parser)
     return configure(parser)
+
+
+def _add_url(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url",
+        default=os.environ.get("TUTELAGE_URL", _DEFAULT_URL),
+        help=f"the gateway (TUTELAGE_URL; default {_DEFAULT_URL})",
+    )
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -1,23 +1,16 @@
-"""`tutelage top`: its arguments."""
+"""`tutelage top`: its arguments, but for the gateway's URL."""
 
 import argparse
 import asyncio
-import os
 from collections.abc import Callable
 
 Runner = Callable[[argparse.Namespace], int]
 
-_DEFAULT_URL = "http://127.0.0.1:8080"
 _SHORTEST_S, _LONGEST_S = 0.1, 3600.0
 
 
 def top(parser: argparse.ArgumentParser) -> Runner:
     """The live picture of a running gateway: rate, coverage, latency, reasons, engines."""
-    parser.add_argument(
-        "--url",
-        default=os.environ.get("TUTELAGE_URL", _DEFAULT_URL),
-        help=f"the gateway (TUTELAGE_URL; default {_DEFAULT_URL})",
-    )
     parser.add_argument(
         "--every", type=_seconds, default=1.0, metavar="S", help="seconds between looks (default 1)"
     )

@@ -90,7 +90,8 @@ class TopScreen(App[None]):
         for window in (*self._windows.values(), self._last):
             window.add(look)
         if self._last.seconds:
-            self._rates.append(picture(self._last).per_s)
+            count = self._last.total("tutelage_requests_total")
+            self._rates.append(count / self._last.seconds)
         if not self._paused:
             self._draw()
 
