@@ -90,13 +90,13 @@ class SpanMaker:
     ) -> ReadableSpan:
         upstream, usage, words = heard.upstream, heard.usage, self.conventions
         operation = names.OPERATIONS.get(record.asked.path, record.asked.path)
-        answer = heard.answer()
         when = _When(record, heard.started_s, heard.started_s + (heard.total_s or 0.0))
         events: tuple[Event, ...] = ()
         if heard.first_token_s is not None:
             at_ns = when.ns(heard.started_s + heard.first_token_s)
             events = (Event(names.FIRST_TOKEN, timestamp=at_ns),)
         only, error = upstream.replicas.only, heard.error
+        ending = heard.choices[0].finish_reason if heard.choices else None
         address = urlsplit(only.base_url) if only is not None else None
         return self._span(
             f"{name or operation} {upstream.model}",
@@ -115,11 +115,11 @@ class SpanMaker:
                 words.request_model: upstream.model,
                 words.input_tokens: usage.prompt_tokens if usage is not None else None,
                 words.output_tokens: usage.completion_tokens if usage is not None else None,
-                words.finish_reasons: (answer.finish_reason,) if answer.finish_reason else None,
+                words.finish_reasons: (ending,) if ending else None,
             },
             kind=SpanKind.CLIENT,
             failed=error is not None,
-            why=answer.error,
+            why=str(error) if error is not None else None,
             events=events,
             links=links,
         )
