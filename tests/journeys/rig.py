@@ -150,19 +150,30 @@ async def rig(
             }
         )
         async with (
-            open_services(
-                settings,
-                traces,
-                callers=callers or Anyone(),
-                metrics=Metrics(),
-                secrets={},
-                find_trace=traces.find,
-            ) as on,
-            listening(on) as url,
+            running(settings, traces, callers) as (on, url),
             httpx.AsyncClient(base_url=url, timeout=30) as http,
             AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
         ):
             yield Rig(low, high, journal, traces, on, settings, url, client, http)
+
+
+@asynccontextmanager
+async def running(
+    settings: config.Settings, traces: KeptTraces, callers: Callers | None = None
+) -> AsyncIterator[tuple[Services, str]]:
+    """A gateway, and its URL."""
+    async with (
+        open_services(
+            settings,
+            traces,
+            callers=callers or Anyone(),
+            metrics=Metrics(),
+            secrets={},
+            find_trace=traces.find,
+        ) as on,
+        listening(on) as url,
+    ):
+        yield on, url
 
 
 @asynccontextmanager

@@ -15,11 +15,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from gateway import config
-from gateway.app import open_services
-from gateway.callers import Anyone
-from gateway.metrics import Metrics
 from tests.contracts.conftest import VLLM_URL, Vllm
-from tests.journeys.rig import KeptTraces, listening
+from tests.journeys.rig import KeptTraces, running
 
 pytestmark = [
     pytest.mark.anyio,
@@ -58,15 +55,7 @@ async def gateway(threshold: float = ALWAYS) -> AsyncIterator[Running]:
         {"upstreams": {"student": upstream, "teacher": upstream}, "routes": {"support": route}}
     )
     async with (
-        open_services(
-            settings,
-            traces,
-            callers=Anyone(),
-            metrics=Metrics(),
-            secrets={},
-            find_trace=traces.find,
-        ) as on,
-        listening(on) as url,
+        running(settings, traces) as (_, url),
         httpx.AsyncClient(base_url=url, timeout=None, trust_env=False) as http,
         AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=None) as client,
     ):

@@ -11,14 +11,11 @@ from typing import Any
 import httpx
 
 from gateway import config
-from gateway.app import open_services
-from gateway.callers import Anyone
-from gateway.metrics import Metrics
 from gateway.verify_calls import read_back, reading_body
 from router.trace import Exchange
 from router.verification import Ending
 from router.verify_rules import Reading
-from tests.journeys.rig import KeptTraces, listening
+from tests.journeys.rig import KeptTraces, running
 from tests.vllm.comparison import Again, Own, Row, Verified
 from tests.vllm.prompts import Messages, Prompts
 
@@ -175,15 +172,7 @@ async def _gateway(pair: Pair, wish: Wish) -> AsyncIterator[_Asking]:
         {"upstreams": upstreams, "routes": {"support": route}}
     )
     async with (
-        open_services(
-            settings,
-            traces,
-            callers=Anyone(),
-            metrics=Metrics(),
-            secrets={},
-            find_trace=traces.find,
-        ) as on,
-        listening(on) as url,
+        running(settings, traces) as (_, url),
         httpx.AsyncClient(base_url=f"{url}/v1/", timeout=None, trust_env=False) as through,
         httpx.AsyncClient(base_url=pair.teacher_url, timeout=None, trust_env=False) as direct,
     ):
