@@ -21,8 +21,8 @@ A request, in the order in which the modules see it:
 10. respond      the answer to the client's bytes; a broken stream ends loudly
 11. record       what became of it all, closed once
 12. tap          off the path: traces, metrics, shadow, judging
-                 (metrics count into a ledger; exposition makes text of ledgers); tracing makes
-                 spans of a closed record, where a collector wants them
+                 (metrics, named in families, count into a ledger; exposition makes text of it);
+                 tracing makes spans of a closed record, where a collector wants them
 
 app makes all of these; config says with which values. Thresholds that were applied since (tuning
 finds them, rulings keeps them) are put in force by adopting; releases (release_state says who is

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from gateway.exposition import Kind
-from gateway.metrics import FAMILIES
+from gateway.families import FAMILIES
 
 README = Path(__file__).parent.parent / "grafana" / "README.md"
 SUFFIXES = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.metrics import FAMILIES
+from gateway.families import FAMILIES
 from grafana.board import Board, Panel
 from grafana.write import BOARDS, FOLDER, files
 

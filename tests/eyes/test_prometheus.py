@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.exposition import Kind, render
+from gateway.families import FAMILIES
 from gateway.ledger import Ledger
-from gateway.metrics import FAMILIES
 from grafana.write import BOARDS
 from serving.scripts import Behaviour, Say, Status
 from tests.eyes.prometheus import PROGRAM, PROMTOOL, Prometheus, scraping, until
