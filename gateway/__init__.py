@@ -27,6 +27,7 @@ A request, in the order in which the modules see it:
 app makes all of these; config says with which values. Thresholds that were applied since (tuning
 finds them, rulings keeps them) are put in force by adopting; releases (release_state says who is
 wanted and who stands, release_arms makes routes of them) by release_adopting, and canary draws who
-gets the candidate. Commands: ask, top, and doctor
+gets the candidate. watching (duties says what for) has one worker look at what comes into the
+store: drifting holds it to what the threshold was found on. Commands: ask, top, and doctor
 (deep_doctor: abilities that upstreams were seen to have, prospects that routes have by them).
 """

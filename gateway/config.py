@@ -23,18 +23,15 @@ from pydantic import (
 from gateway.affinity import Affinity
 from gateway.logs import LogForm
 from gateway.tracing.settings import Otel
+from gateway.watch_settings import RELEASE, Canary, Drift, Shadow
 from router.checks import Check
 from router.divergence import Comparator
 from router.gate import Signal
 from router.json_fields import JsonRule
 from router.policy import Mode
-from router.sampling import Sampler
 from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TokenV1, TokenV2, TopK
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
-_RELEASE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-"""It goes into a header."""
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -175,21 +172,6 @@ def _each_once(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     return checks
 
 
-class Shadow(_Section):
-    """A share of traffic is also answered by the model that did not serve it, off the path.
-
-    method: with "verify", the teacher first reads what the student served, and writes an answer of
-    its own only where it would have said something else. sampler: with "near_threshold", `rate` is
-    that of requests at the threshold, and the least sure and the surest are drawn at `floor`.
-    """
-
-    rate: Share = 0.0
-    sampler: Sampler = Sampler.UNIFORM
-    floor: Annotated[float, Field(gt=0, le=1)] = 0.01
-    method: Literal["generate", "verify"] = "generate"
-    max_in_flight: Annotated[int, Field(ge=1)] = 4
-
-
 _BY_SHARE: Mapping[str, Callable[[float], Rule]] = {
     "lenient": Lenient,
     "token_v1": TokenV1,
@@ -248,13 +230,6 @@ class CompareJson(_Section):
         return JsonRule(self.tolerance, frozenset(self.unordered))
 
 
-class Canary(_Section):
-    """A candidate's share of the route, until `tutelage releases` says something else."""
-
-    release: Annotated[str, Field(pattern=_RELEASE)]
-    share: Share
-
-
 class Collapse(_Section):
     """With `on_collapse = "takeover"`: see `router.collapse`."""
 
@@ -276,7 +251,7 @@ class Route(_Section):
     mode: Mode = Mode.CASCADE
     student: str
     teacher: str
-    release: Annotated[str, Field(pattern=_RELEASE)] | None = None
+    release: Annotated[str, Field(pattern=RELEASE)] | None = None
     canary: Canary | None = None
     label: str | None = None
     gate: Gate = Gate()
@@ -288,6 +263,7 @@ class Route(_Section):
     shadow: Shadow = Shadow()
     compare: Annotated[tuple[Comparator, ...], Field(min_length=1)] = (Comparator.NORMALISED,)
     compare_json: CompareJson = CompareJson()
+    drift: Drift = Drift()
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -158,10 +158,25 @@ RELEASE_INFO = Family(
     over_workers=max,
 )
 
+DRIFT = Family(
+    "tutelage_drift",
+    Kind.GAUGE,
+    "How far the latest readings lie from the reference (PSI).",
+    ("route", "signal"),
+    over_workers=max,
+)
+DRIFT_EVIDENCE = Family(
+    "tutelage_drift_evidence",
+    Kind.GAUGE,
+    "For a change since the reference: 1 or more is an alarm of the stated rarity.",
+    ("route", "signal"),
+    over_workers=max,
+)
+
 FAMILIES = (
     *(REQUESTS, REQUEST_SECONDS, FIRST_TOKEN_SECONDS, INTER_TOKEN_SECONDS, OVERHEAD_SECONDS),
     *(CONFIDENCE, FALLBACKS, SHADOW, JUDGED, DIVERGENCE, TOKENS, COST, TRACES),
     *(IN_FLIGHT, UPSTREAM_STATE, UNUSABLE_SCHEMAS, FEEDBACK, FEEDBACK_SCORE),
     *(VERIFICATIONS, VERIFIED_TOKENS, DRAFT_TOKENS, DRAFT_ACCEPTANCE),
-    RELEASE_INFO,
+    *(RELEASE_INFO, DRIFT, DRIFT_EVIDENCE),
 )

@@ -17,6 +17,8 @@ from gateway.families import (
     DIVERGENCE,
     DRAFT_ACCEPTANCE,
     DRAFT_TOKENS,
+    DRIFT,
+    DRIFT_EVIDENCE,
     FALLBACKS,
     FAMILIES,
     FEEDBACK,
@@ -46,6 +48,7 @@ from gateway.route import Role, Route
 from gateway.stage import Stage
 from gateway.upstream import Upstream
 from router.divergence import Comparator
+from router.drift import Drift
 from router.trace import Drafted, Reason, ServedBy, Usage
 
 _KINDS = {family.name: family.kind for family in FAMILIES}
@@ -201,6 +204,10 @@ class Metrics:
 
     def release_stands(self, route: str, release: str, role: str, has_it: bool) -> None:  # noqa: FBT001 - a gauge's two values
         self._values[self._open(RELEASE_INFO, route, release, role)] = float(has_it)
+
+    def drifted(self, route: str, drift: Drift) -> None:
+        self._values[self._open(DRIFT, route, drift.reading)] = drift.psi.value
+        self._values[self._open(DRIFT_EVIDENCE, route, drift.reading)] = drift.evidence
 
     def schema_unusable(self) -> None:
         """A client's JSON schema that the checks cannot hold an answer to."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from router.calibration import Calibration
+from router.drift import Reference
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rulings (
@@ -53,10 +54,13 @@ class RulingsError(Exception):
 
 
 class Ruling(msgspec.Struct, frozen=True):
-    """calibration: None rules by the route's own signal."""
+    """calibration: None rules by the route's own signal. reference: the traffic that it was found
+    on, where it was.
+    """
 
     threshold: float
     calibration: Calibration | None = None
+    reference: Reference | None = None
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,7 @@ from gateway.app import make_app, open_services
 from gateway.callers import Anyone, KeyHolders
 from gateway.client_connection import client_connections
 from gateway.clock import SystemClock
+from gateway.duties import make_watch
 from gateway.keys import Keyring, KeyringError
 from gateway.ledger import Ledger, new_memory
 from gateway.listening import PortTaken
@@ -218,11 +220,13 @@ async def serve(
             releases.start()
             adopting = Adopting(Rulings(state), on.routes)
             adopting.start()
+            watch = make_watch(on, settings, store=store_path(store), state=state)
 
             async def each_second() -> None:
                 metrics.read_gauges()
                 releases.look()
                 adopting.look()
+                watch.look(on.background)
 
             server = _Server(
                 uvicorn.Config(
@@ -241,7 +245,8 @@ async def serve(
                 ready,
             )
             stop.of(server)
-            await server.serve(sockets=[listener])
+            with closing(watch):
+                await server.serve(sockets=[listener])
     finally:
         await traces.aclose()
 

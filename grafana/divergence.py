@@ -1,6 +1,6 @@
 """Whether student and teacher agree."""
 
-from grafana.board import OURS, RATE, Board, Look, Panel, Query, Row, Unit
+from grafana.board import OURS, RATE, Board, Limits, Look, Panel, Query, Row, Unit
 
 BOARD = Board(
     uid="tutelage-divergence",
@@ -35,6 +35,38 @@ BOARD = Board(
                             f"sum by (route, comparator) (increase(tutelage_judged_total{{{OURS}}}"
                             "[1h]))",
                             "{{route}}: {{comparator}}",
+                        ),
+                    ),
+                    width=12,
+                ),
+            ),
+        ),
+        Row(
+            "Change",
+            (
+                Panel(
+                    "Evidence of a change",
+                    "Against the traffic that the threshold was found on. From 1 on it is an "
+                    "alarm, of the rarity that `drift.false_alarm_every` states.",
+                    Unit.NUMBER,
+                    (
+                        Query(
+                            f"max by (route, signal) (tutelage_drift_evidence{{{OURS}}})",
+                            "{{route}}: {{signal}}",
+                        ),
+                    ),
+                    limits=Limits(warn=0.1, bad=1.0),
+                    width=12,
+                ),
+                Panel(
+                    "How far traffic has moved",
+                    "PSI of the latest 1,000 readings. What chance makes of it depends on their "
+                    "number: `tutelage traces drift` tells.",
+                    Unit.NUMBER,
+                    (
+                        Query(
+                            f"max by (route, signal) (tutelage_drift{{{OURS}}})",
+                            "{{route}}: {{signal}}",
                         ),
                     ),
                     width=12,

@@ -30,6 +30,7 @@ The map
     sequential  whether a candidate is worse than the incumbent, looked at as often as one likes
     drift       whether traffic is still what a threshold was chosen on, with a false-alarm rate
     psi         how far two samples lie apart, and what chance alone makes of it
+    ruled       which requests a threshold is about
     evidence    what was recorded of a route, as arrays: what any other threshold would have met
     replay      coverage, risk and saving of a threshold, from the evidence
     risk        tests and bounds of a mean loss that hold for any number of pairs

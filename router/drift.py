@@ -55,9 +55,13 @@ _EDGES: Mapping[Reading, tuple[float, ...]] = {
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """How often each reading fell into each of its bins, in the traffic that all is held to."""
+    """How often each reading fell into each of its bins, in the traffic that all is held to.
+
+    taken_s: unix seconds; what came later is held to it.
+    """
 
     counts: dict[str, tuple[int, ...]]
+    taken_s: float = 0.0
 
     def of(self, reading: Reading) -> tuple[int, ...] | None:
         """None where there is too little, or the bins are another version's."""
@@ -68,8 +72,8 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """Of one reading. evidence: the sum as a share of `per`: 1 or more is an alarm. alarms_at: how
-    many readings after the reference the first one came; None if none did.
+    """Of one reading. evidence: the sum as a share of `per`: 1 or more is an alarm. alarmed_after:
+    how many readings after the reference the first alarm came; None if none did.
     """
 
     reading: str
@@ -96,14 +100,14 @@ def read(exchange: Exchange) -> dict[Reading, float]:
     return found
 
 
-def reference_of(values: Mapping[Reading, Iterable[float]]) -> Reference:
+def reference_of(values: Mapping[Reading, Iterable[float]], *, taken_s: float = 0.0) -> Reference:
     counts: dict[str, tuple[int, ...]] = {}
     for reading, some in values.items():
         tally = [0] * (len(_EDGES[reading]) + 1)
         for value in some:
             tally[bin_of(reading, value)] += 1
         counts[reading.value] = tuple(tally)
-    return Reference(counts)
+    return Reference(counts, taken_s)
 
 
 class Detector:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from router.deferral import Bools, Floats
-from router.policy import Mode
+from router.ruled import ruled
 from router.sampling import is_sampled
-from router.trace import Exchange, Judge, Judgement, Outcome, Reason, ServedBy
+from router.trace import Exchange, Judge, Judgement, Reason, ServedBy
 
 _BLOCK_S = 3600.0
 _MISSED = frozenset({"shed", "failed"})
@@ -59,15 +59,6 @@ class Evidence:
             self.judged[chosen],
             self.missed,
         )
-
-
-def ruled(exchange: Exchange) -> bool:
-    """Whether a gate decided who served: the requests that a threshold is about."""
-    return (
-        exchange.mode == Mode.CASCADE.value
-        and not exchange.pinned
-        and exchange.outcome is Outcome.SERVED
-    )
 
 
 def is_planned_on(exchange: Exchange, share: float) -> bool:

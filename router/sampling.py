@@ -27,6 +27,11 @@ def propensity_of(
     return rate - (rate - floor) * min(1.0, distance)
 
 
+def rarest(sampler: Sampler, *, rate: float, floor: float) -> float:
+    """The lowest propensity with which this sampler draws."""
+    return rate if sampler is Sampler.UNIFORM else min(rate, floor)
+
+
 def is_sampled(trace_id: str, rate: float, salt: str) -> bool:
     """Whether this trace is in the sample of share `rate`, its propensity.
 

@@ -14,7 +14,7 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def traces(parser: argparse.ArgumentParser) -> Runner:
-    """Read the traces, take them out, bring others in: ls, show, stats, divergences, arms, …."""
+    """Read the traces, take them out, bring others in: ls, show, stats, arms, drift, …."""
     pages = parser.add_subparsers(dest="page", metavar="PAGE", required=True)
 
     ls = _page(pages, "ls", "the latest requests: who answered, why, how sure")
@@ -36,6 +36,8 @@ def traces(parser: argparse.ArgumentParser) -> Runner:
     _add_since(divergences)
 
     _add_arms(_page(pages, "arms", "whether a route's candidate agrees less than its incumbent"))
+
+    _add_drift(_page(pages, "drift", "whether traffic is still what a threshold was found on"))
 
     export = _page(pages, "export", "exchanges and their judgements, a JSON object a line")
     _add_filters(export)
@@ -81,6 +83,16 @@ def _add_arms(page: argparse.ArgumentParser) -> None:
     )
     page.add_argument("--comparator", help="what agreement means (default: the route's first)")
     _add_since(page)
+
+
+def _add_drift(page: argparse.ArgumentParser) -> None:
+    page.add_argument("route", metavar="ROUTE", help="a route's name, as in the traces")
+    page.add_argument(
+        "--release",
+        metavar="ID",
+        help="the requests that this release answered (default: the one of the latest request)",
+    )
+    page.add_argument("--comparator", help="what agreement means (default: the route's first)")
 
 
 def _add_import(page: argparse.ArgumentParser) -> None:

@@ -58,7 +58,9 @@ def arms(reader: SqliteReader, arguments: argparse.Namespace, since_s: float) ->
             f"traces have {', '.join(by_name) or 'none'}"
         )
     incumbent, candidate = (by_name[name] for name in names)
-    comparator = arguments.comparator or _comparator([*incumbent, *candidate])
+    comparator = arguments.comparator or first_comparator([*incumbent, *candidate])
+    if comparator is None:
+        raise TraceStoreError("no request of these arms was compared; set [routes.X.shadow] rate")
     differences = pair_up(incumbent, candidate, comparator)
     found = contest(differences, margin=arguments.margin, alpha=arguments.alpha)
     return Arms(*names, comparator, arguments.margin, arguments.alpha, found)
@@ -97,10 +99,10 @@ def told(arms: Arms) -> RenderableType:
     return Group(*map(Text, lines))
 
 
-def _comparator(records: Sequence[Record]) -> str:
-    """The route's first, by the latest that was compared."""
+def first_comparator(records: Sequence[Record]) -> str | None:
+    """The route's first, by the latest that was compared; None where nothing was."""
     for _, judgements in reversed(records):
         for each in judgements:
             if each.by in _COMPARING and each.agreement is not None:
                 return each.comparator
-    raise TraceStoreError("no request of these arms was compared; set [routes.X.shadow] rate")
+    return None

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from gateway.clock import Clock, SystemClock
 from gateway.config import ConfigError, load
-from gateway.location import UnknownStore, default_store, store_path
-from gateway.traces import differing, tables
+from gateway.location import UnknownStore, default_state, default_store, store_path
+from gateway.rulings import Rulings, RulingsError
+from gateway.traces import differing, drifted, tables
 from gateway.traces.carrying import export, store_rows, write_rows
 from gateway.traces.importing import CannotImport, Naming, read_rows
 from gateway.traces.reading import SqliteReader
@@ -24,6 +25,7 @@ from gateway.traces.store import TraceReader, TraceStoreError
 from router.trace import Reason, ServedBy, encode
 
 _PIPE_WIDTH = 160
+_TROUBLE = (ConfigError, TraceStoreError, UnknownStore, CannotImport, RulingsError, OSError)
 
 
 def turn_to(arguments: argparse.Namespace) -> int:
@@ -34,6 +36,7 @@ def turn_to(arguments: argparse.Namespace) -> int:
         "stats": _stats,
         "divergences": _divergences,
         "arms": _arms,
+        "drift": _drift,
         "export": _export,
     }
     try:
@@ -42,7 +45,14 @@ def turn_to(arguments: argparse.Namespace) -> int:
         else:
             with SqliteReader(store_path(_settings(arguments).store)) as reader:
                 pages[arguments.page](reader, arguments, SystemClock())
-    except (ConfigError, TraceStoreError, UnknownStore, CannotImport, OSError) as error:
+    except (
+        ConfigError,
+        TraceStoreError,
+        UnknownStore,
+        CannotImport,
+        RulingsError,
+        OSError,
+    ) as error:
         if isinstance(error, BrokenPipeError):
             raise
         sys.stderr.write(f"tutelage traces: {error}\n")
@@ -109,6 +119,17 @@ def _arms(reader: SqliteReader, arguments: argparse.Namespace, clock: Clock) -> 
         _write_lines([msgspec.json.encode(arms)])
     else:
         _console().print(differing.told(arms))
+
+
+def _drift(reader: SqliteReader, arguments: argparse.Namespace, _clock: Clock) -> None:
+    settings = load(arguments.config) if arguments.config is not None else None
+    named = settings.server.state if settings is not None else None
+    rulings = Rulings(store_path(named or default_state(os.environ)))
+    found = drifted.drifted(reader, arguments, settings, rulings)
+    if arguments.json:
+        _write_lines([msgspec.json.encode(found)])
+    else:
+        _console().print(drifted.told(found))
 
 
 def _export(reader: SqliteReader, arguments: argparse.Namespace, clock: Clock) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -17,8 +18,11 @@ from gateway.traces.store import TraceStoreError
 from gateway.tuning import chart, tables
 from router.calibration import StaleCalibration
 from router.deferral import NoContrast
+from router.drift import Reference
+from router.drift_watch import taken_from
 from router.evidence import Record
 from router.fitting import TooFewPairs
+from router.sampling import rarest
 from router.tuning import NothingToTune, Score, Tuned, Wish, rehearse, tune
 
 REFUSED = 3
@@ -51,7 +55,7 @@ def report(arguments: argparse.Namespace) -> int:
         found = tune(arguments.route, records, wish, label=label, window_tokens=window_tokens)
         _show(arguments, found)
         if arguments.apply is not None and found.promise is not None and route is not None:
-            _apply(arguments, found, found.promise.threshold, release)
+            _apply(arguments, found, found.promise.threshold, release, records)
     except _TROUBLE as trouble:
         sys.stderr.write(f"tutelage tune: {trouble}\n")
         return 2
@@ -151,7 +155,11 @@ def _show(arguments: argparse.Namespace, found: Tuned) -> None:
 
 
 def _apply(
-    arguments: argparse.Namespace, found: Tuned, threshold: float, release: str | None
+    arguments: argparse.Namespace,
+    found: Tuned,
+    threshold: float,
+    release: str | None,
+    records: Sequence[Record],
 ) -> None:
     """Raises StaleCalibration where the traces are of another student than the config's."""
     settings = load(arguments.config)
@@ -165,19 +173,30 @@ def _apply(
             label=route.label,
             window_tokens=route.gate.window_tokens,
         )
-    rulings = _rulings(settings)
+    rulings, now_s = _rulings(settings), SystemClock().unix_s()
     applied = rulings.apply(
         found.route,
-        Ruling(threshold, calibration),
+        Ruling(threshold, calibration, _reference(settings.routes[found.route], records, now_s)),
         who=_who(),
         why=arguments.apply,
-        now_s=SystemClock().unix_s(),
+        now_s=now_s,
         release=release,
     )
     whose = f" with release {release}" if release is not None else ""
     sys.stderr.write(
         f"applied: {found.route}{whose} rules by {threshold:g}, before by {_named(applied.before)} "
         f"({rulings.path})\n"
+    )
+
+
+def _reference(route: Route, records: Sequence[Record], now_s: float) -> Reference:
+    """What traffic is held to from now on, as the gateway of this config will see it."""
+    shadow = route.shadow
+    return taken_from(
+        records,
+        comparator=route.compare[0].value,
+        rarest=rarest(shadow.sampler, rate=shadow.rate, floor=shadow.floor),
+        now_s=now_s,
     )
 
 
