@@ -205,6 +205,7 @@ class Record(msgspec.Struct, kw_only=True):
             confidence=self.confidence,
             confidences=self.confidences if len(self.confidences) > 1 else (),
             signals=self.gate.signals if self.gate is not None else None,
+            opening=self.gate.opening if self.gate is not None else None,
             threshold=self.route.threshold if self.plan.mode is Mode.CASCADE else None,
             tokens_seen=self.tokens_seen,
             propensity=self.propensity,

@@ -60,6 +60,8 @@ class DecidingTokens:
         self._calls: CallValues | None = None
         self.plain = False
         """Free text with no marker begun: a token without `<` and `[` decides if it is there."""
+        self.in_value = False
+        """The last byte fed is inside a deciding JSON value that may still go on."""
         self.label_complete = False
         """The labelled value was read to its end: no later token decides."""
         self.in_reasoning = False
@@ -67,12 +69,6 @@ class DecidingTokens:
         """A call has begun; there may be more until the answer ends."""
         self.restarts = 0
         """How often the deciding part began anew: what was fed before does not decide after all."""
-
-    @property
-    def in_value(self) -> bool:
-        """The last byte fed is inside a deciding JSON value that may still go on."""
-        at_json = self._read is DecidingTokens._in_json
-        return at_json and self._json is not None and self._json.in_value
 
     def feed(self, token: bytes) -> bool:
         """Take the answer's next bytes; True if they carry (part of) a deciding value."""
@@ -169,6 +165,7 @@ class DecidingTokens:
         document = self._json
         assert document is not None  # noqa: S101 - opened before this reader is set
         decides, at = document.read(token, at)
+        self.in_value = document.in_value
         if document.found_once:
             self.label_complete = True
             self._read = DecidingTokens._silent

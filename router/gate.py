@@ -12,7 +12,8 @@ from enum import Enum, auto
 from router.calibration import Calibration
 from router.deciding import DecidingTokens
 from router.name import Name
-from router.signals import Signals, mean_probability, min_probability, read_signals
+from router.opening import MOST_TOKENS, Opening
+from router.signals import Signals, bounded, mean_probability, min_probability, read_signals
 
 
 class Verdict(Enum):
@@ -87,6 +88,10 @@ class ConfidenceGate:
         self._scan = DecidingTokens(rule.label, tools=tools)
         self._restarts = 0
         self._logprobs: list[float] = []  # of the deciding tokens
+        self._places: list[int] = []  # theirs among all tokens, from 1
+        self._begun = 0
+        self._value_end: int | None = None
+        self._told_late = False
         self._window_end = rule.window_tokens or _NEVER
         self._ruled: float | None = None
         self.verdict = Verdict.WAIT
@@ -115,6 +120,26 @@ class ConfidenceGate:
         """What was read up to the ruling; None if no token decided."""
         return read_signals(self._logprobs) if self._logprobs else None
 
+    @property
+    def opening(self) -> Opening | None:
+        """As of the ruling; None without a window, where it is too long to keep, or where a call or
+        the end of a reasoning came after words: a smaller window might not have waited for it.
+        """
+        window, places = self._rule.window_tokens, self._places
+        if window is None or self._told_late or self._scan.in_calls or len(places) > MOST_TOKENS:
+            return None
+        value_end = self._value_end
+        if value_end is None and self._scan.plain and places:
+            value_end = places[0]
+        return Opening(
+            window=window,
+            begun=self._begun,
+            tokens=self.tokens,
+            places=tuple(places),
+            nats=tuple(bounded(self._logprobs)),
+            value_end=value_end,
+        )
+
     def feed(self, token: bytes, logprob: float) -> Verdict:
         """Take the answer's next token and its log-probability (nats, <= 0)."""
         return self.feed_all(((token, logprob),))
@@ -123,13 +148,16 @@ class ConfidenceGate:
         """As `feed`, token by token; those after the ruling are not looked at."""
         if self.verdict is not _WAIT:
             return self.verdict
-        scan, logprobs = self._scan, self._logprobs
+        scan, logprobs, places = self._scan, self._logprobs, self._places
+        windowed = self._rule.window_tokens is not None
         for token, logprob in tokens:
             self.tokens += 1
             if scan.plain and b"<" not in token and b"[" not in token:  # as scan.feed would find
                 if token:
                     logprobs.append(logprob)
-            else:
+                    if windowed:
+                        places.append(self.tokens)
+            elif not scan.label_complete:  # nothing decides after it
                 self._feed_marked(token, logprob)
             if self.tokens >= self._window_end and self._is_ripe():
                 self._decide()
@@ -155,17 +183,24 @@ class ConfidenceGate:
         if scan.restarts != self._restarts:
             self._restarts = scan.restarts
             self._logprobs.clear()
+            self._places.clear()
+            self._value_end = None
+            self._told_late |= self._begun < self.tokens - 1
             self._begin_window()
         elif scan.in_reasoning:
             self._begin_window()
         if decides:
             self._logprobs.append(logprob)
+            self._places.append(self.tokens)
+        if self._value_end is None and self._logprobs and not scan.in_value:
+            self._value_end = self.tokens
         if scan.in_calls:
             self._window_end = _NEVER
         elif scan.label_complete and self._rule.window_tokens is not None:
             self._window_end = self.tokens
 
     def _begin_window(self) -> None:
+        self._begun = self.tokens
         if self._rule.window_tokens is not None:
             self._window_end = self.tokens + self._rule.window_tokens
 
@@ -209,6 +244,8 @@ class AnswerGate:
 
         None if there is no such choice with a token: nothing was read that could be sure.
         """
+        if self._choices == 1:
+            return self._gates[0].confidence
         escalated = [gate for gate in self._gates if gate.verdict is Verdict.ESCALATE]
         seen = [gate.confidence for gate in escalated or self._gates]
         return min((value for value in seen if value is not None), default=None)
@@ -219,6 +256,11 @@ class AnswerGate:
         if self._choices == 1:
             return self._gates[0].signals
         return min(self._gates, key=lambda gate: gate.confidence or 0.0).signals
+
+    @property
+    def opening(self) -> Opening | None:
+        """Of a single choice; None where there are several."""
+        return self._gates[0].opening if self._choices == 1 else None
 
     @property
     def tokens(self) -> int:
@@ -259,6 +301,9 @@ class AnswerGate:
         return self.verdict
 
     def _decide(self) -> None:
+        if self._choices == 1:
+            self.verdict = self._gates[0].verdict
+            return
         verdicts = {gate.verdict for gate in self._gates}
         if Verdict.ESCALATE in verdicts:
             self.verdict = Verdict.ESCALATE

@@ -1,6 +1,7 @@
 """Which bytes of a JSON document are values, told while it is being written. O(1) a byte."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ _NUMBER_START = frozenset(b"-0123456789")
 _NUMBER = frozenset(b"-+.eE0123456789")
 _LITERALS = {word[0]: word for word in (b"true", b"false", b"null")}
 _QUOTE, _BACKSLASH, _COLON, _COMMA = b'"\\:,'
+_QUOTE_OR_BACKSLASH = re.compile(rb'["\\]').search
 _CLOSERS = {ord("{"): ord("}"), ord("["): ord("]")}
 _OBJECT_END, _ARRAY_END = b"}]"
 _KEYS = json.JSONDecoder(strict=False)
@@ -61,13 +63,10 @@ class JsonValues:
         """The document was read to its end."""
         self.broken = False
         """It stopped being JSON at the byte that `read` did not take."""
+        self.in_value = False
+        """The last byte read is inside a deciding value that may still go on."""
         self.found_once = False
         """With `once`: the chosen value was read to its end."""
-
-    @property
-    def in_value(self) -> bool:
-        """The last byte read is inside a deciding value that may still go on."""
-        return self._decides and self._state in _VALUE_STATES
 
     @property
     def may_be_names(self) -> bool:
@@ -79,26 +78,28 @@ class JsonValues:
 
         Returns whether a byte of them decides, and the place of the first byte not taken.
         """
-        if self._state in _QUOTED and not self._escaped and at < len(token):
-            ends = token.find(_QUOTE, at) >= 0 or token.find(_BACKSLASH, at) >= 0
-            if not ends:  # what is quoted goes on to the token's end, and need not be read
-                return self._go_on(token, at), len(token)
-        decides = False
-        for place in range(at, len(token)):
-            decides |= self._state(self, token[place])
-            if self.over or self.found_once:
-                return decides, place + 1
+        decides, place, end = False, at, len(token)
+        while place < end:
+            state = self._state
+            if state in _QUOTED and not self._escaped:
+                # What is quoted goes on to the next quote or backslash, and need not be read.
+                found = _QUOTE_OR_BACKSLASH(token, place)
+                stop = found.start() if found is not None else end
+                if stop > place:
+                    if state is _STRING:
+                        self._empty = False
+                        decides |= self._decides
+                    elif self._key is not None and len(self._key) <= self._key_bytes:
+                        self._key += token[place : min(stop, place + self._key_bytes + 1)]
+                    place = stop
+                    continue
+            decides |= state(self, token[place])
             if self.broken:
                 return decides, place
-        return decides, len(token)
-
-    def _go_on(self, token: bytes, at: int) -> bool:
-        if self._state is JsonValues._string:
-            self._empty = False
-            return self._decides
-        if self._key is not None and len(self._key) <= self._key_bytes:
-            self._key += token[at : at + self._key_bytes + 1]
-        return False
+            place += 1
+            if self.over or self.found_once:
+                break
+        return decides, place
 
     # States. Each takes one byte, says whether it decides, and sets the next state.
 
@@ -114,6 +115,7 @@ class JsonValues:
         if byte == _QUOTE:
             self._empty = True
             self._state = JsonValues._string
+            self.in_value = self._decides
             return False
         if self._empty and byte == self._closers[-1]:
             return self._close()
@@ -123,11 +125,13 @@ class JsonValues:
         """The first byte of a number or a literal."""
         if byte in _NUMBER_START:
             self._state = JsonValues._number
+            self.in_value = self._decides
             return self._decides
         self._literal = _LITERALS.get(byte, b"")
         if not self._literal:
             return self._break()
         self._state = JsonValues._word
+        self.in_value = self._decides
         return self._word(byte)
 
     def _string(self, byte: int) -> bool:
@@ -222,10 +226,11 @@ class JsonValues:
             self._decides = False
             self.found_once = self._chosen.once
         self.over = not depth
+        self.in_value = False
         self._state = JsonValues._after_value
 
     def _break(self) -> bool:
-        self.broken = True
+        self.broken, self.in_value = True, False
         return False
 
     def _may_choose(self) -> bool:
@@ -248,5 +253,5 @@ class JsonValues:
 
 
 _State = Callable[[JsonValues, int], bool]
-_QUOTED = {JsonValues._string, JsonValues._in_key}  # noqa: SLF001 - its own states
-_VALUE_STATES = {JsonValues._string, JsonValues._number, JsonValues._word}  # noqa: SLF001 - its own states
+_STRING = JsonValues._string  # noqa: SLF001 - its own state
+_QUOTED = {_STRING, JsonValues._in_key}  # noqa: SLF001 - its own states

@@ -54,6 +54,15 @@ def read_signals(logprobs: Sequence[float]) -> Signals:
     )
 
 
+def bounded(logprobs: Sequence[float]) -> Sequence[float]:
+    """The same where all are in [LOWEST_NATS, 0]; else what is not is brought there, NaN lowest."""
+    if not logprobs or (
+        min(logprobs) >= LOWEST_NATS and max(logprobs) <= 0.0 and sum(logprobs) <= 0.0
+    ):
+        return logprobs
+    return list(map(_bounded, logprobs))
+
+
 def mean_probability(logprobs: Sequence[float]) -> float:
     """Geometric mean of the token probabilities, exp(mean logprob): perplexity's inverse.
 

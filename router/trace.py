@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from router.name import Name
+from router.opening import Opening
 from router.signals import Signals
 from router.verification import Verification
 
@@ -124,7 +125,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     ts: unix seconds of its arrival. total_s: arrival to the last byte.
     served_by, reason: None if nobody served, which is an error.
     confidences: each choice's own, where there are several (n > 1).
-    signals: what the gate read; of several choices, the least confident one's.
+    signals: what the gate read; of several choices, the least confident one's. opening: of a stream
+    that a window ruled on, the same token by token.
     verification: of a deferral on a route that verifies, and of a takeover.
     propensity: the probability with which it was chosen for a shadow, whether it was or not;
     None if it could not have been (pinned, say).
@@ -145,6 +147,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, tag="exchange", tag_fi
     confidence: float | None = None
     confidences: tuple[float | None, ...] = ()
     signals: Signals | None = None
+    opening: Opening | None = None
     threshold: float | None = None
     tokens_seen: int | None = None
     propensity: float | None = None
