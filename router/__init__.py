@@ -36,6 +36,9 @@ The map
     risk        tests and bounds of a mean loss that hold for any number of pairs
     thresholds  the most lenient threshold with a promise, or why there is none
     tuning      from a route's records to a threshold and a report
+    opening     what a gate read up to its ruling: enough for a smaller window
+    windows     which window costs least at the same risk
+    slices      the same threshold by caller, script or tag
     deferral    coverage and accuracy of every threshold, on labelled answers
     difficulty  how hard a request looks by its prompt alone
     fidelity    the share of agreeing pairs, weighted by propensity

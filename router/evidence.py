@@ -28,6 +28,7 @@ class Evidence:
     no check failed, so that a low enough threshold would have served the student's answer.
     loss: 1 - agreement; NaN where it was not judged. propensity: of being judged; NaN where it
     could not have been. student_usd, teacher_usd: what either alone costs; NaN where unknown.
+    draft_usd: what a deferral has spent on the student, where that is not `student_usd`.
     """
 
     confidence: Floats
@@ -39,6 +40,7 @@ class Evidence:
     judged: Bools
     missed: int = 0
     """Sampled requests without a pair (shed, failed): their like stands in, by the hour."""
+    draft_usd: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -58,6 +60,7 @@ class Evidence:
             self.teacher_usd[chosen],
             self.judged[chosen],
             self.missed,
+            self.draft_usd[chosen] if self.draft_usd is not None else None,
         )
 
 

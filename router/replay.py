@@ -55,5 +55,7 @@ def _saving(evidence: Evidence, threshold: float) -> float | None:
     if not teacher.sum() > 0.0:
         return None
     deferred = ~evidence.served(threshold)[known]
-    spent = evidence.student_usd[known].sum() + teacher[deferred].sum()
+    draft = evidence.student_usd if evidence.draft_usd is None else evidence.draft_usd
+    student = np.where(deferred, draft[known], evidence.student_usd[known])
+    spent = student.sum() + teacher[deferred].sum()
     return float(1.0 - spent / teacher.sum())

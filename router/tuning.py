@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from router.calibration import Calibration
-from router.deferral import Floats
+from router.deferral import Bools, Floats, NoContrast
 from router.evidence import (
     Confidence,
     Evidence,
@@ -19,11 +19,13 @@ from router.evidence import (
     is_planned_on,
     judgeable,
 )
-from router.fitting import Pair, calibrate
+from router.fitting import Pair, TooFewPairs, calibrate
 from router.reliability import Bin, reliability
 from router.replay import Replayed, replay
+from router.slices import Slices, slice_up
 from router.thresholds import NoSafeThreshold, Promise, pick_threshold, plan, promise
 from router.trace import Exchange, Judge
+from router.windows import NoWindows, Windows, compare_windows
 
 PLANNING_SHARE = 1 / 3
 _CURVE = 21
@@ -49,7 +51,8 @@ class Wish:
     """What is asked of a threshold. At least one of max_risk, teacher_share and budget is set.
 
     max_risk: of what the student serves, the share that may differ. teacher_share: of all requests,
-    what the teacher may answer. budget_usd: what a request may cost on average.
+    what the teacher may answer. budget_usd: what a request may cost on average. slice_by: see
+    `router.slices`.
     """
 
     max_risk: float | None = None
@@ -58,6 +61,7 @@ class Wish:
     budget_usd: float | None = None
     score: Score = Score.RECORDED
     comparator: str | None = None
+    slice_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,9 @@ class Tuned:
 
     requests: ruled on by a gate, in all. judged: with a pair. chosen, promise: None where there is
     a refusal. now: at the threshold of the latest request. least_deferral: what any rule must
-    defer, given how often the student is wrong and the risk that was wished for.
+    defer, given how often the student is wrong and the risk that was wished for. windows: None
+    where no risk was wished for; or why they cannot be compared. slices: at the chosen threshold,
+    or the one in force where there is a refusal; None where none were asked for.
     """
 
     route: str
@@ -87,6 +93,8 @@ class Tuned:
     curve: tuple[Replayed, ...]
     calibration: Calibration | None
     diagram: tuple[Bin, ...]
+    windows: Windows | str | None
+    slices: Slices | None
 
 
 def tune(
@@ -119,6 +127,7 @@ def tune(
         return replay(evidence, threshold, pairs=testing)
 
     latest = records[-1][0].threshold if calibration is None else None
+    looked_at = chosen.threshold if chosen is not None else latest
     return Tuned(
         route=route,
         comparator=comparator,
@@ -138,7 +147,57 @@ def tune(
         curve=tuple(map(at, _grid(evidence))),
         calibration=calibration,
         diagram=tuple(_diagram(testing)),
+        windows=_windows(records, planned, comparator, wish, calibration),
+        slices=_slices(records, evidence, planned, looked_at, wish),
     )
+
+
+def _slices(
+    records: Sequence[Record],
+    evidence: Evidence,
+    planned: Bools,
+    threshold: float | None,
+    wish: Wish,
+) -> Slices | None:
+    if wish.slice_by is None or threshold is None:
+        return None
+    thresholds: Sequence[float] = ()
+    if wish.max_risk is not None:
+        judged = int(evidence.part(~planned).judged.sum())
+        planning = evidence.part(planned)
+        thresholds = plan(planning, judged, max_risk=wish.max_risk, delta=wish.delta)
+    return slice_up(
+        wish.slice_by,
+        records,
+        evidence,
+        planned,
+        threshold=threshold,
+        plan_of_all=thresholds,
+        max_risk=wish.max_risk,
+        delta=wish.delta,
+    )
+
+
+def _windows(
+    records: Sequence[Record],
+    planned: Bools,
+    comparator: str,
+    wish: Wish,
+    calibration: Calibration | None,
+) -> Windows | str | None:
+    if wish.max_risk is None:
+        return None
+    try:
+        return compare_windows(
+            records,
+            planned,
+            comparator,
+            max_risk=wish.max_risk,
+            delta=wish.delta,
+            calibration=calibration,
+        )
+    except (NoWindows, NoContrast, TooFewPairs) as trouble:
+        return str(trouble)
 
 
 def rehearse(

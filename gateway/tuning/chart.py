@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
+from router.replay import Replayed
 from router.tuning import Tuned
+from router.windows import Windows
 
 _WIDTH, _HEIGHT, _MARGIN = 640, 400, 56
 _LEAST_TOP = 0.02
@@ -41,7 +43,22 @@ def risk_by_coverage(found: Tuned) -> str:
             at_x, at_y = x(point.coverage.estimate), y(point.risk.estimate)
             marks.append(f'<circle class="{name}" cx="{at_x:.1f}" cy="{at_y:.1f}" r="5"/>')
             marks.append(_text(at_x, at_y - 10, f"{name}: {point.threshold:.3f}", "middle"))
+    for kind, name, point in _others(found):
+        if point.risk is not None:
+            at_x, at_y = x(point.coverage.estimate), y(min(top, point.risk.estimate))
+            marks.append(f'<circle class="{kind}" cx="{at_x:.1f}" cy="{at_y:.1f}" r="3"/>')
+            marks.append(_text(at_x + 6, at_y + 4, name, "start"))
     return _page(found, [*_axes(top, x, y), *marks])
+
+
+def _others(found: Tuned) -> list[tuple[str, str, Replayed]]:
+    """Slices at the threshold of the report; windows, each at its own."""
+    slices = found.slices.slices if found.slices is not None else ()
+    windows = found.windows.tried if isinstance(found.windows, Windows) else ()
+    return [
+        *(("slice", each.name, each.at) for each in slices),
+        *(("window", f"{each.tokens} tokens", each.at) for each in windows if each.at is not None),
+    ]
 
 
 def _axes(top: float, x: Scale, y: Scale) -> Sequence[str]:
@@ -79,6 +96,7 @@ _STYLE = """<style>
 .paper{fill:#fff} text{font:12px sans-serif;fill:#222} .grid{stroke:#ddd}
 .band{fill:#4a78b8;opacity:.2} .curve{fill:none;stroke:#4a78b8;stroke-width:2}
 .wish{stroke:#b03030;stroke-dasharray:5 4}
+.slice{fill:#8a5ab0} .window{fill:none;stroke:#b07a2a}
 .chosen{fill:#2a7a3a} .now{fill:#888}
 @media (prefers-color-scheme:dark){.paper{fill:#181a1c} text{fill:#ddd} .grid{stroke:#333}}
 </style>"""

@@ -68,6 +68,11 @@ def tune(parser: argparse.ArgumentParser) -> Runner:
         "--comparator", help="what agreement means (default: the route's first comparator)"
     )
     parser.add_argument(
+        "--slice-by",
+        metavar="WHAT",
+        help="tell it for each caller, script (of what users wrote) or metadata.KEY as well",
+    )
+    parser.add_argument(
         "--release",
         metavar="ID",
         help="the requests that this release answered (default: the one of the latest request)",

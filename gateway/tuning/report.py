@@ -23,6 +23,7 @@ from router.drift_watch import taken_from
 from router.evidence import Record
 from router.fitting import TooFewPairs
 from router.sampling import rarest
+from router.slices import UnknownSlicing
 from router.tuning import NothingToTune, Score, Tuned, Wish, rehearse, tune
 
 REFUSED = 3
@@ -38,6 +39,7 @@ _TROUBLE = (
     StaleCalibration,
     TooFewPairs,
     TraceStoreError,
+    UnknownSlicing,
     UnknownStore,
 )
 
@@ -114,6 +116,7 @@ def _wish(arguments: argparse.Namespace, route: Route | None) -> Wish:
         budget_usd=arguments.budget,
         score=Score(arguments.score),
         comparator=arguments.comparator or first,
+        slice_by=arguments.slice_by,
     )
 
 

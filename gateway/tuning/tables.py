@@ -9,8 +9,10 @@ from rich.text import Text
 
 from router.interval import Interval
 from router.replay import Replayed
+from router.slices import Slices, Standing
 from router.thresholds import Promise
 from router.tuning import Tuned
+from router.windows import Windows
 
 
 def findings(found: Tuned) -> RenderableType:
@@ -39,7 +41,40 @@ def findings(found: Tuned) -> RenderableType:
     for point in found.curve:
         _row(table, "", point, "")
     parts.append(table)
+    if found.slices is not None:
+        parts += ["", _slices(found.slices)]
+    if isinstance(found.windows, Windows):
+        parts += ["", _windows(found.windows)]
+    elif found.windows is not None:
+        parts.append(Text(f"windows are not compared: {found.windows}", "dim"))
     return Group(*parts)
+
+
+def _slices(found: Slices) -> RenderableType:
+    table = _table(escape(found.by))
+    for name in ("requests", "promise", "promised from"):
+        table.add_column(name, justify="right")
+    for each in found.slices:
+        own = "never" if each.threshold is None else f"{each.threshold:.4f}"
+        style = _STYLES[each.standing]
+        _row(table, escape(each.name), each.at, style, f"{each.requests:,}", each.standing, own)
+    return table
+
+
+def _windows(found: Windows) -> RenderableType:
+    table = _table("window")
+    table.add_column("tokens held", justify="right")
+    for each in found.tried:
+        name, held = str(each.tokens), f"{each.held_tokens:.1f}"
+        if each.at is None:
+            table.add_row(name, "none", *[""] * 4, held, style="dim")
+        else:
+            cheapest = each.tokens == found.cheapest
+            _row(table, f"{name} (cheapest)" if cheapest else name, each.at, "", held)
+    return table
+
+
+_STYLES = {Standing.KEPT: "green", Standing.UNPROVEN: "", Standing.BROKEN: "bold red"}
 
 
 def sentence(found: Tuned) -> str:
@@ -84,9 +119,9 @@ def _basis(found: Tuned) -> str:
     )
 
 
-def _table() -> Table:
+def _table(first: str = "") -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("")
+    table.add_column(first)
     for name in ("threshold", "student serves", "differs", "pairs", "saves"):
         table.add_column(name, justify="right")
     return table

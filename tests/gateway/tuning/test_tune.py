@@ -18,6 +18,7 @@ from gateway.tuning.commands import tune
 from router.evidence import Record
 from tests.gateway.traces.records import SetClock, Tally
 from tests.router.recorded import traffic
+from tests.router.streams import streams
 
 CONFIG = """
 [upstreams.small]
@@ -90,6 +91,31 @@ def test_where_nothing_can_be_promised_the_status_says_so(
 ) -> None:
     assert run("support", "--store", store, "--max-risk", "0.001") == 3
     assert "support: no threshold." in capsys.readouterr().out
+
+
+def test_windows_and_slices_are_in_the_report_its_object_and_its_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, picture = stored(tmp_path / "traces.db", streams(3000)), tmp_path / "risk.svg"
+    wished = ("support", "--store", store, "--max-risk", "0.06", "--slice-by", "caller")
+    assert run(*wished, "--svg", str(picture)) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    marks = {each.get("class") for each in ET.parse(picture).iter()}
+    assert run(*wished, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert ["4", "(cheapest)"] in [row[:2] for row in rows]
+    assert "(none)" in [row[0] for row in rows if row]
+    assert {"slice", "window"} <= marks
+    assert found["windows"]["cheapest"] == 4
+    assert found["slices"]["slices"][0]["standing"] == "kept"
+
+
+def test_a_slicing_that_there_is_not_is_refused(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("support", "--store", store, "--max-risk", "0.06", "--slice-by", "mood") == 2
+    assert "'mood' is no way to slice" in capsys.readouterr().err
 
 
 def test_a_replay_needs_no_wish(store: str, capsys: pytest.CaptureFixture[str]) -> None:
