@@ -20,7 +20,7 @@ from tests.journeys.rig import KeptTraces, Rig, rig
 pytestmark = pytest.mark.anyio
 
 REQUESTS = 600
-SURE = (0.998, 0.9, 0.6)
+SURE = (0.998, 0.95, 0.6)
 ROUTE = {
     "gate": {"threshold": 0.01},
     "shadow": {"rate": 1.0, "max_in_flight": 8},
