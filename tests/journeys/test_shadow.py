@@ -177,9 +177,11 @@ async def test_a_pinned_request_is_not_shadowed() -> None:
 async def test_the_sampled_share_is_about_the_rate() -> None:
     async with rig(route={"shadow": {"rate": 0.25, "max_in_flight": 100}}) as on:
         await asyncio.gather(*(on.ask() for _ in range(100)))
+        await on.traces.exchange(100)
         await on.on.background.drain(timeout_s=30)
 
-        assert 8 <= len(on.teacher.requests) <= 45
+        sampled = await on.metric("tutelage_shadow_total")  # also what gave way on a busy machine
+        assert 8 <= sampled <= 45
         assert all(trace.propensity == 0.25 for trace in on.traces.exchanges)
 
 
