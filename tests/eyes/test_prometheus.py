@@ -2,20 +2,13 @@
 
 import math
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import product
 from pathlib import Path
 
 import pytest
 
-from gateway.exposition import Kind, render
-from gateway.families import FAMILIES
-from gateway.ledger import Ledger
 from grafana.write import BOARDS
 from serving.scripts import Behaviour, Say, Status
+from tests.eyes.pages import every_series, pages
 from tests.eyes.prometheus import PROGRAM, PROMTOOL, Prometheus, scraping, until
 from tests.journeys.rig import UNSURE, Rig, rig
 
@@ -38,53 +31,6 @@ def expressions() -> list[str]:
         for panel in board.panels
         for query in panel.queries
     ]
-
-
-def every_series() -> bytes:
-    """The page of a gateway that has done everything: verified, drafted, dropped, been scored."""
-    ledger = Ledger()
-    for family, outcome in product(FAMILIES, ("kept", "accepted")):
-        labels = tuple(_label(name, outcome) for name in family.labels)
-        at = ledger.open(family.name, labels, family.width)
-        if family.kind is Kind.HISTOGRAM:
-            ledger.values[at] = ledger.values[at + family.width - 1] = 1.0
-        else:
-            ledger.values[at] = 1.0
-    return render(FAMILIES, [ledger])
-
-
-def _label(name: str, outcome: str) -> str:
-    values = {"outcome": outcome, "direction": "output", "status": "200", "served_by": "student"}
-    return values.get(name, name)
-
-
-@contextmanager
-def pages(*texts: bytes) -> Iterator[list[str]]:
-    """Servers that answer each scrape with one of these."""
-    servers = []
-    for text in texts:
-
-        class Page(BaseHTTPRequestHandler):
-            body = text
-
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("content-type", "text/plain; version=0.0.4")
-                self.end_headers()
-                self.wfile.write(self.body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-    try:
-        yield [f"127.0.0.1:{server.server_address[1]}" for server in servers]
-    finally:
-        for server in servers:
-            server.shutdown()
-            server.server_close()
 
 
 async def mixed_traffic(on: Rig, seen: Prometheus) -> None:
