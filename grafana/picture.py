@@ -180,7 +180,7 @@ def spelled(value: float, unit: Unit) -> str:
         case Unit.PER_S:
             return f"{value:.3g}/s"
         case Unit.USD:
-            return f"${value:.3g}"
+            return f"${value:,.2f}" if abs(value) >= 1 else f"${value:.3g}"
         case Unit.NUMBER:
             return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - digits
 

@@ -102,6 +102,7 @@ def test_a_wrong_url_is_told_in_one_line(
         (12345.6, Unit.NUMBER, "12,346"),
         (3.14159, Unit.PER_S, "3.14/s"),
         (0.5, Unit.USD, "$0.5"),
+        (3600.0, Unit.USD, "$3,600.00"),
         (math.nan, Unit.SHARE, "-"),
     ],
 )
