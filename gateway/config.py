@@ -12,8 +12,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -22,6 +20,7 @@ from pydantic import (
 
 from gateway.affinity import Affinity
 from gateway.logs import LogForm
+from gateway.section import Section, Share
 from gateway.tracing.settings import Otel
 from gateway.watch_settings import RELEASE, Canary, Drift, Shadow
 from router.checks import Check
@@ -34,15 +33,10 @@ from router.verify_rules import Chow, Diff, Greedy, Lenient, Opt, Rule, TokenV1,
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names file, key, value and fix."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _sqlite(url: str) -> str:
@@ -54,7 +48,7 @@ def _sqlite(url: str) -> str:
 StoreUrl = Annotated[str, AfterValidator(_sqlite)]
 
 
-class Server(_Section):
+class Server(Section):
     """`auth`: with "keys", clients need one of those in the file `keys`.
 
     Past `max_in_flight`, up to `max_queued` requests wait up to `queue_s` for their turn, which
@@ -88,7 +82,7 @@ class Server(_Section):
         return self
 
 
-class EnvSecret(_Section):
+class EnvSecret(Section):
     """A secret is named, never written down: `{ env = "NAME" }`."""
 
     env: str
@@ -99,12 +93,12 @@ class EnvSecret(_Section):
         return SecretStr(value)
 
 
-class Price(_Section):
+class Price(Section):
     input_usd_per_mtok: Annotated[float, Field(ge=0)] = 0.0
     output_usd_per_mtok: Annotated[float, Field(ge=0)] = 0.0
 
 
-class Timeouts(_Section):
+class Timeouts(Section):
     """Seconds. `first_token_s` runs until the first byte of the answer's body."""
 
     connect_s: PositiveSeconds = 2.0
@@ -122,7 +116,7 @@ def _http_base(url: str) -> str:
 BaseUrl = Annotated[str, AfterValidator(_http_base)]
 
 
-class Breaker(_Section):
+class Breaker(Section):
     """When a replica is left alone: see `gateway.breaker`. Seconds; `window` counts calls."""
 
     failures: Annotated[int, Field(ge=1)] = 5
@@ -133,7 +127,7 @@ class Breaker(_Section):
     forget_s: PositiveSeconds = 60.0
 
 
-class Upstream(_Section):
+class Upstream(Section):
     """`base_url` may be a list: replicas of the same model.
 
     `retries` per call, `retry_share` of all calls. Past `max_in_flight` a call waits `queue_s` for
@@ -160,7 +154,7 @@ class Upstream(_Section):
         return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
 
 
-class Gate(_Section):
+class Gate(Section):
     signal: Signal = Signal.MEAN_PROBABILITY
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
     window_tokens: Annotated[int, Field(ge=1, le=4096)] = 24
@@ -182,7 +176,7 @@ _BY_SHARE: Mapping[str, Callable[[float], Rule]] = {
 }
 
 
-class Verify(_Section):
+class Verify(Section):
     """With `fallback = "verify"`: the rule that says which of the student's tokens stand.
 
     `by` is its number: epsilon of "lenient", k of "top_k", alpha of the others; "greedy" has none.
@@ -216,7 +210,7 @@ class Verify(_Section):
         return _BY_SHARE[self.rule](self.by)
 
 
-class CompareJson(_Section):
+class CompareJson(Section):
     """When two JSON values are the same, for the comparators "json" and "tool_calls".
 
     `tolerance`: how far apart numbers may be, relative to the larger. `unordered`: lists whose
@@ -230,14 +224,14 @@ class CompareJson(_Section):
         return JsonRule(self.tolerance, frozenset(self.unordered))
 
 
-class Collapse(_Section):
+class Collapse(Section):
     """With `on_collapse = "takeover"`: see `router.collapse`."""
 
     below: Annotated[float, Field(gt=0, le=1)] = 0.5
     window_tokens: Annotated[int, Field(ge=1, le=4096)] = 24
 
 
-class Route(_Section):
+class Route(Section):
     """What clients put in `model`. `label` is the JSON field whose value is the decision.
 
     `mode = "speculative"`: the teacher serves, and in its own engine the student drafts for it.
@@ -285,13 +279,13 @@ class Route(_Section):
         return self
 
 
-class Traces(_Section):
+class Traces(Section):
     store: StoreUrl | None = None
     content: Literal["full", "none"] = "full"
     retention_days: Annotated[float, Field(gt=0)] = 30.0
 
 
-class Settings(_Section):
+class Settings(Section):
     server: Server = Server()
     upstreams: Annotated[Mapping[str, Upstream], Field(min_length=1)]
     routes: Annotated[Mapping[str, Route], Field(min_length=1)]

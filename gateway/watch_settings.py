@@ -2,22 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from gateway.section import Section, Share
 from router.drift import PER
 from router.sampling import Sampler
 
 RELEASE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """It goes into a header."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Shadow(_Section):
+class Shadow(Section):
     """A share of traffic is also answered by the model that did not serve it, off the path.
 
     method: with "verify", the teacher first reads what the student served, and writes an answer of
@@ -32,14 +27,14 @@ class Shadow(_Section):
     max_in_flight: Annotated[int, Field(ge=1)] = 4
 
 
-class Canary(_Section):
+class Canary(Section):
     """A candidate's share of the route, until `tutelage releases` says something else."""
 
     release: Annotated[str, Field(pattern=RELEASE)]
     share: Share
 
 
-class Drift(_Section):
+class Drift(Section):
     """`false_alarm_every`: so many readings of a signal lie between two false alarms on average,
     at least: see `router.drift`.
     """

@@ -3,7 +3,9 @@
 from importlib.util import find_spec
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from gateway.section import Section, Share
 
 _EXPORTERS = "opentelemetry.exporter.otlp.proto"
 
@@ -17,7 +19,7 @@ def _collector(url: str) -> str:
     return url.rstrip("/")
 
 
-class Otel(BaseModel):
+class Otel(Section):
     """Without `endpoint` there are no spans.
 
     `ratio` of the requests are kept, and all that failed, fell back or took `slow_s`. Headers and
@@ -25,12 +27,10 @@ class Otel(BaseModel):
     own environment variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES, …).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     endpoint: Annotated[str, AfterValidator(_collector)] | None = None
     protocol: Literal["http", "grpc"] = "http"
     service: Annotated[str, Field(min_length=1)] = "tutelage"
-    ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    ratio: Share = 0.01
     slow_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
     conventions: Literal["latest", "1.36"] = "latest"
 
