@@ -35,10 +35,7 @@ class Drifting:
         self._found: dict[str, list[Drift]] = {}
 
     def begin(self) -> float | None:
-        references = {
-            (each.route, each.release): each.after.reference if each.after is not None else None
-            for each in self._rulings.in_force()
-        }
+        references = self._rulings.references()
         held = {
             route.name: _Held(route.release, references.get((route.name, route.release)))
             for route in self._routes

@@ -126,6 +126,13 @@ class Rulings:
         """The last one of each route and release."""
         return self._read(_IN_FORCE)
 
+    def references(self) -> dict[tuple[str, str | None], Reference | None]:
+        """By route and release: the traffic that the threshold in force was found on."""
+        return {
+            (each.route, each.release): each.after.reference if each.after is not None else None
+            for each in self.in_force()
+        }
+
     def all(self) -> list[Applied]:
         """Oldest first."""
         return self._read(_ALL)

@@ -45,14 +45,7 @@ def turn_to(arguments: argparse.Namespace) -> int:
         else:
             with SqliteReader(store_path(_settings(arguments).store)) as reader:
                 pages[arguments.page](reader, arguments, SystemClock())
-    except (
-        ConfigError,
-        TraceStoreError,
-        UnknownStore,
-        CannotImport,
-        RulingsError,
-        OSError,
-    ) as error:
+    except _TROUBLE as error:
         if isinstance(error, BrokenPipeError):
             raise
         sys.stderr.write(f"tutelage traces: {error}\n")

@@ -11,12 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.rulings import Rulings
-from gateway.traces.schema import connect_writer
-from gateway.traces.scrub import Content
-from gateway.traces.sqlite import SqliteWriter
 from gateway.tuning.commands import tune
 from router.evidence import Record
-from tests.gateway.traces.records import SetClock, Tally
+from tests.gateway.traces import stores
 from tests.router.recorded import traffic
 from tests.router.streams import streams
 
@@ -42,19 +39,7 @@ def store(tmp_path: Path) -> str:
 
 
 def stored(path: Path, records: Iterable[Record]) -> str:
-    writer = SqliteWriter(
-        connect_writer(path),
-        content=Content.FULL,
-        retention_days=36500.0,
-        clock=SetClock(),
-        on_outcome=Tally(),
-    )
-    for exchange, judgements in records:
-        writer.put(exchange)
-        for each in judgements:
-            writer.put(each)
-    asyncio.run(writer.aclose())
-    return f"sqlite://{path}"
+    return asyncio.run(stores.stored(path, records))
 
 
 def configured(store: str, folder: Path) -> Path:
