@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from router.evidence import Record
-from router.trace import Judge
+from router.trace import COMPARING
 
 _PLACE = re.compile(r"(?:character|word) \d+")
 _NUMBERED = re.compile(r"\[\d+\]")
 _LONGEST_PAIR = 40
 """Of what a model said; a longer pair is its own and makes no pattern."""
 _EXAMPLES = 3
-_COMPARING = frozenset({Judge.SHADOW, Judge.FALLBACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def cluster(records: Iterable[Record]) -> list[Cluster]:
     found = defaultdict[tuple[str, str], list[tuple[str, str, float]]](list)
     for exchange, judgements in records:
         for each in judgements:
-            if each.by not in _COMPARING or each.agreement is None:
+            if each.by not in COMPARING or each.agreement is None:
                 continue
             weight = 1.0 / each.propensity
             compared[each.comparator] += weight

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from router.drift import ENOUGH, PER, Detector, Drift, Reading, Reference, read, reference_of
 from router.ruled import ruled
 from router.sampling import is_sampled
-from router.trace import Exchange, Judge, Judgement
+from router.trace import COMPARING, Exchange, Judgement
 
 _FIRST = dict.fromkeys(Reading, 1000) | {Reading.AGREEMENT: ENOUGH}
 """So many of a route's first readings are its reference, where a threshold brought none."""
-_COMPARING = frozenset({Judge.SHADOW, Judge.FALLBACK})
 
 
 class DriftWatch:
@@ -42,9 +41,10 @@ class DriftWatch:
                 self._read(reading, value, exchange.trace_id)
 
     def judged(self, exchange: Exchange, judgement: Judgement) -> None:
-        if ruled(exchange) and _counts(judgement, self._comparator, self._rarest):
-            assert judgement.agreement is not None  # noqa: S101 - of those that count
-            self._read(Reading.AGREEMENT, judgement.agreement, exchange.trace_id)
+        if ruled(exchange):
+            agreement = _agreement(judgement, self._comparator, self._rarest)
+            if agreement is not None:
+                self._read(Reading.AGREEMENT, agreement, exchange.trace_id)
 
     def found(self) -> list[Drift]:
         """Of the readings that have a reference by now."""
@@ -79,16 +79,14 @@ def taken_from(
         for reading, value in read(exchange).items():
             values[reading].append(value)
         for each in judgements:
-            if _counts(each, comparator, rarest) and each.agreement is not None:
-                values[Reading.AGREEMENT].append(each.agreement)
+            if (agreement := _agreement(each, comparator, rarest)) is not None:
+                values[Reading.AGREEMENT].append(agreement)
     return reference_of(values, taken_s=now_s)
 
 
-def _counts(judgement: Judgement, comparator: str, rarest: float) -> bool:
-    """A pair of the kind and as seldom as all that it is held to."""
-    return (
-        judgement.by in _COMPARING
-        and judgement.comparator == comparator
-        and judgement.agreement is not None
-        and is_sampled(judgement.trace_id, min(1.0, rarest / judgement.propensity), salt="drift")
-    )
+def _agreement(judgement: Judgement, comparator: str, rarest: float) -> float | None:
+    """Of a pair of the kind and as seldom as all that it is held to; None of another."""
+    if judgement.by not in COMPARING or judgement.comparator != comparator:
+        return None
+    seldom = min(1.0, rarest / judgement.propensity)
+    return judgement.agreement if is_sampled(judgement.trace_id, seldom, salt="drift") else None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from router.deferral import Bools, Floats
 from router.ruled import ruled
 from router.sampling import is_sampled
-from router.trace import Exchange, Judge, Judgement, Reason, ServedBy
+from router.trace import COMPARING, Exchange, Judge, Judgement, Reason, ServedBy
 
 _BLOCK_S = 3600.0
 _MISSED = frozenset({"shed", "failed"})
@@ -133,6 +133,15 @@ def agreement_of(judgements: Iterable[Judgement], comparator: str) -> float | No
         if each.comparator == comparator and each.agreement is not None
     )
     return next(found, None)
+
+
+def first_comparator(records: Sequence[Record]) -> str | None:
+    """The route's first, by the latest request that was compared; None where nothing was."""
+    for _, judgements in reversed(records):
+        for each in judgements:
+            if each.agreement is not None and each.by in COMPARING:
+                return each.comparator
+    return None
 
 
 def _came(records: Sequence[Record]) -> dict[int, float]:

@@ -1,6 +1,6 @@
 """Fits calibrations on judged pairs, weighted by propensity; cross-validation chooses one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,10 @@ import numpy.typing as npt
 from router.calibration import Calibration, Feature, Isotonic, Logistic, Method, Scores
 from router.calibration import features as read_features
 from router.deferral import Floats, NoContrast
+from router.evidence import Record, agreement_of
 from router.reliability import brier, calibration_error, log_loss, reliability
 from router.signals import Signals
+from router.trace import Exchange
 
 LEAST_PAIRS = 50
 _FOLDS = 5
@@ -30,6 +32,22 @@ class Pair:
     signals: Signals
     agreement: float
     propensity: float
+
+
+def pairs_of(
+    records: Iterable[Record],
+    comparator: str,
+    signals_of: Callable[[Exchange], Signals | None] = lambda exchange: exchange.signals,
+) -> list[Pair]:
+    """Of the records that were judged by this comparator, and in which signals were read."""
+    pairs = []
+    for exchange, judgements in records:
+        agreement = agreement_of(judgements, comparator)
+        if agreement is None or not exchange.propensity:
+            continue
+        if (signals := signals_of(exchange)) is not None:
+            pairs.append(Pair(signals, agreement, exchange.propensity))
+    return pairs
 
 
 @dataclass(frozen=True, slots=True)

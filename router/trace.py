@@ -77,6 +77,10 @@ class Judge(Name):
     FEEDBACK = "feedback"  # somebody who read the answer
 
 
+COMPARING = frozenset({Judge.SHADOW, Judge.FALLBACK})
+"""Who hold the student's answer to the teacher's."""
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens, as the upstream counted them; the cached ones are among the prompt's."""
 

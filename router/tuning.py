@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import compress
 
 import numpy as np
 
@@ -14,17 +15,17 @@ from router.evidence import (
     Confidence,
     Evidence,
     Record,
-    agreement_of,
+    first_comparator,
     gather,
     is_planned_on,
     judgeable,
 )
-from router.fitting import Pair, TooFewPairs, calibrate
+from router.fitting import TooFewPairs, calibrate, pairs_of
 from router.reliability import Bin, reliability
 from router.replay import Replayed, replay
 from router.slices import Slices, slice_up
 from router.thresholds import NoSafeThreshold, Promise, pick_threshold, plan, promise
-from router.trace import Exchange, Judge
+from router.trace import Exchange
 from router.windows import NoWindows, Windows, compare_windows
 
 PLANNING_SHARE = 1 / 3
@@ -32,7 +33,6 @@ _CURVE = 21
 _SURPRISING = 2.5758293035489004
 """Standard errors that chance exceeds once in a hundred times."""
 _MISSED_TOO_OFTEN = 0.05
-_COMPARING = frozenset({Judge.SHADOW, Judge.FALLBACK})
 
 
 class NothingToTune(ValueError):
@@ -111,17 +111,18 @@ def tune(
     planned = np.array([is_planned_on(each, PLANNING_SHARE) for each, _ in records])
     calibration = None
     if wish.score is Score.CALIBRATED:
-        pairs = _pairs(
-            [each for each, is_it in zip(records, planned, strict=True) if is_it], comparator
-        )
         calibration = calibrate(
-            pairs, student=_students(records)[-1], label=label, window_tokens=window_tokens
+            pairs_of(compress(records, planned), comparator),
+            student=_students(records)[-1],
+            label=label,
+            window_tokens=window_tokens,
         )
     evidence = gather(records, comparator, _confidence(calibration))
     planning, testing = evidence.part(planned), evidence.part(~planned)
     if not len(testing):
         raise NothingToTune(f"{route}: {len(records)} requests are too few; let more come")
-    chosen, refusal = _choose(evidence, planning, testing, wish)
+    thresholds = _plan(planning, testing, wish)
+    chosen, refusal = _choose(evidence, testing, thresholds, wish)
 
     def at(threshold: float) -> Replayed:
         return replay(evidence, threshold, pairs=testing)
@@ -148,34 +149,27 @@ def tune(
         calibration=calibration,
         diagram=tuple(_diagram(testing)),
         windows=_windows(records, planned, comparator, wish, calibration),
-        slices=_slices(records, evidence, planned, looked_at, wish),
+        slices=slice_up(
+            wish.slice_by,
+            records,
+            evidence,
+            planned,
+            threshold=looked_at,
+            plan_of_all=thresholds,
+            max_risk=wish.max_risk,
+            delta=wish.delta,
+        )
+        if wish.slice_by is not None and looked_at is not None
+        else None,
     )
 
 
-def _slices(
-    records: Sequence[Record],
-    evidence: Evidence,
-    planned: Bools,
-    threshold: float | None,
-    wish: Wish,
-) -> Slices | None:
-    if wish.slice_by is None or threshold is None:
-        return None
-    thresholds: Sequence[float] = ()
-    if wish.max_risk is not None:
-        judged = int(evidence.part(~planned).judged.sum())
-        planning = evidence.part(planned)
-        thresholds = plan(planning, judged, max_risk=wish.max_risk, delta=wish.delta)
-    return slice_up(
-        wish.slice_by,
-        records,
-        evidence,
-        planned,
-        threshold=threshold,
-        plan_of_all=thresholds,
-        max_risk=wish.max_risk,
-        delta=wish.delta,
-    )
+def _plan(planning: Evidence, testing: Evidence, wish: Wish) -> Sequence[float]:
+    """The thresholds to be tested, strict first; none where no risk was wished for."""
+    if wish.max_risk is None:
+        return ()
+    judged = int(testing.judged.sum())
+    return plan(planning, judged, max_risk=wish.max_risk, delta=wish.delta)
 
 
 def _windows(
@@ -220,7 +214,7 @@ def rehearse(
 
 
 def _choose(
-    evidence: Evidence, planning: Evidence, testing: Evidence, wish: Wish
+    evidence: Evidence, testing: Evidence, thresholds: Sequence[float], wish: Wish
 ) -> tuple[Promise | None, NoSafeThreshold | None]:
     affordable = _affordable(evidence, wish)
     if affordable is None:
@@ -231,8 +225,6 @@ def _choose(
         )
     if wish.max_risk is None:
         return promise(testing, affordable, max_risk=1.0, delta=wish.delta), None
-    judged = int(testing.judged.sum())
-    thresholds = plan(planning, judged, max_risk=wish.max_risk, delta=wish.delta)
     try:
         picked = pick_threshold(testing, thresholds, max_risk=wish.max_risk, delta=wish.delta)
     except NoSafeThreshold as refusal:
@@ -278,22 +270,10 @@ def _confidence(calibration: Calibration | None) -> Confidence:
     return recorded if calibration is None else calibrated
 
 
-def _pairs(records: Sequence[Record], comparator: str) -> list[Pair]:
-    pairs = []
-    for exchange, judgements in records:
-        agreement = agreement_of(judgements, comparator)
-        if agreement is None or exchange.signals is None or not exchange.propensity:
-            continue
-        pairs.append(Pair(exchange.signals, agreement, exchange.propensity))
-    return pairs
-
-
 def _comparator(route: str, records: Sequence[Record]) -> str:
     """The route's first, by the latest request that was judged."""
-    for _, judgements in reversed(records):
-        for each in judgements:
-            if each.agreement is not None and each.by in _COMPARING:
-                return each.comparator
+    if (comparator := first_comparator(records)) is not None:
+        return comparator
     raise NothingToTune(
         f"{route}: not one of {len(records)} requests was compared with the other model's answer; "
         f"set [routes.{route}.shadow] rate, 0.05 for one in twenty"

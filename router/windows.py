@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 
 from router.calibration import Calibration
 from router.deferral import Bools
-from router.evidence import Confidence, Evidence, Record, agreement_of, gather
-from router.fitting import Pair, calibrate
+from router.evidence import Confidence, Evidence, Record, gather
+from router.fitting import calibrate, pairs_of
 from router.gate import GateRule, Signal
 from router.opening import Opening
 from router.replay import Replayed, replay
-from router.signals import read_signals
+from router.signals import Signals, read_signals
 from router.thresholds import NoSafeThreshold, pick_threshold, plan
 from router.trace import Exchange, ServedBy, Usage
 
@@ -115,7 +116,7 @@ def _try(
 ) -> Window:
     if calibration is not None:
         fitted = calibrate(
-            _pairs(records, planned, comparator, size),
+            pairs_of(compress(records, planned), comparator, _signals(size)),
             student=calibration.student,
             label=calibration.label,
             window_tokens=size,
@@ -174,24 +175,16 @@ def _calibrated(calibration: Calibration) -> Read:
     return confidence
 
 
-def _pairs(
-    records: Sequence[Record],
-    planned: Bools,
-    comparator: str,
-    size: int,
-) -> list[Pair]:
-    pairs = []
-    for (exchange, judgements), is_planned in zip(records, planned, strict=True):
-        agreement = agreement_of(judgements, comparator)
-        if not is_planned or agreement is None or not exchange.propensity:
-            continue
-        signals = exchange.signals
-        if exchange.opening is not None:
-            nats = _read(exchange.opening, size)
-            signals = read_signals(nats) if nats else None
-        if signals is not None:
-            pairs.append(Pair(signals, agreement, exchange.propensity))
-    return pairs
+def _signals(size: int) -> Callable[[Exchange], Signals | None]:
+    """What a window of `size` would have read."""
+
+    def signals(exchange: Exchange) -> Signals | None:
+        if exchange.opening is None:
+            return exchange.signals
+        nats = _read(exchange.opening, size)
+        return read_signals(nats) if nats else None
+
+    return signals
 
 
 def _held(records: Sequence[Record], size: int) -> float:

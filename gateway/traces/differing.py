@@ -12,11 +12,9 @@ from rich.text import Text
 from gateway.traces.reading import SqliteReader
 from gateway.traces.store import TraceStoreError
 from router.clusters import Cluster, cluster
-from router.evidence import Record, judgeable
+from router.evidence import Record, first_comparator, judgeable
 from router.sequential import Contest, Verdict, contest, pair_up
-from router.trace import Judge
 
-_COMPARING = frozenset({Judge.SHADOW, Judge.FALLBACK})
 _SAID = {
     Verdict.HARM: "is worse",
     Verdict.SUCCESS: "is not worse",
@@ -97,12 +95,3 @@ def told(arms: Arms) -> RenderableType:
     elif found.more_pairs is not None:
         lines.append(f"If it goes on so, about {found.more_pairs} more pairs show that it is not.")
     return Group(*map(Text, lines))
-
-
-def first_comparator(records: Sequence[Record]) -> str | None:
-    """The route's first, by the latest that was compared; None where nothing was."""
-    for _, judgements in reversed(records):
-        for each in judgements:
-            if each.by in _COMPARING and each.agreement is not None:
-                return each.comparator
-    return None

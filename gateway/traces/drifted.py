@@ -11,12 +11,11 @@ from rich.text import Text
 
 from gateway.config import Settings
 from gateway.rulings import Rulings
-from gateway.traces.differing import first_comparator
 from gateway.traces.reading import SqliteReader
 from gateway.traces.store import TraceStoreError
-from router.drift import PER, Drift, Reference
+from router.drift import PER, Drift
 from router.drift_watch import DriftWatch
-from router.evidence import Record
+from router.evidence import Record, first_comparator
 from router.ruled import ruled
 from router.sampling import rarest
 from router.trace import Exchange, Judgement
@@ -60,15 +59,16 @@ def drifted(
     else:
         seldom = min((each.propensity or _ALL for each, _ in records), default=_ALL)
     per = configured.drift.false_alarm_every if configured is not None else PER
-    reference = _reference(rulings, name, release)
+    references = rulings.references() if rulings.path.exists() else {}
+    reference = references.get((name, release))
+    taken_s = reference.taken_s if reference is not None else None
+    if taken_s is not None:
+        records = [each for each in records if each[0].ts >= taken_s]
     watch = DriftWatch(reference, comparator=comparator or "", rarest=seldom, per=per)
     for exchange, _ in records:
-        if reference is None or exchange.ts >= reference.taken_s:
-            watch.see(exchange)
+        watch.see(exchange)
     for exchange, judgement in _judged(records):
-        if reference is None or exchange.ts >= reference.taken_s:
-            watch.judged(exchange, judgement)
-    taken_s = reference.taken_s if reference is not None else None
+        watch.judged(exchange, judgement)
     return Drifted(name, release, comparator, per, taken_s, watch.found())
 
 
@@ -105,15 +105,6 @@ def told(found: Drifted) -> RenderableType:
         "beside it 99 times in 100."
     )
     return Group(head, table, Text(foot))
-
-
-def _reference(rulings: Rulings, route: str, release: str | None) -> Reference | None:
-    if not rulings.path.exists():
-        return None
-    for applied in rulings.in_force():
-        if (applied.route, applied.release) == (route, release) and applied.after is not None:
-            return applied.after.reference
-    return None
 
 
 def _judged(records: Sequence[Record]) -> list[tuple[Exchange, Judgement]]:
